@@ -1,0 +1,52 @@
+# `make help` lists the targets. Everything is installed into .venv by the first target that needs it.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+# make reproduce DATASET=fer2013 ROOT=/path/to/fer2013
+DATASET ?= synthetic
+ROOT ?=
+EXPERIMENT := $(if $(filter synthetic,$(DATASET)),demo,$(DATASET))
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lint types tests test smoke reproduce format clean clean-outputs
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+setup: $(STAMP)  ## install everything into .venv (about 6.6 GB)
+
+$(STAMP): pyproject.toml constraints.txt scripts/setup.sh
+	PYTHON="$(PYTHON)" sh scripts/setup.sh .venv
+	@touch $@
+
+lint: $(STAMP)  ## ruff: rules and format
+	$(BIN)/ruff check src tests scripts
+	$(BIN)/ruff format --check src tests scripts
+
+types: $(STAMP)  ## strict mypy on src
+	$(BIN)/mypy
+
+tests: $(STAMP)  ## pytest
+	$(BIN)/pytest $(ARGS)
+
+test: lint types tests  ## lint, types and tests
+
+smoke: $(STAMP)  ## a small study from nothing to its report, in minutes
+	sh scripts/smoke.sh $(BIN)
+
+reproduce: $(STAMP)  ## the main job: sweep none/mask/headset, end in a report (DATASET=fer2013 ROOT=DIR: real faces)
+	$(BIN)/occlufer train -m experiment=$(EXPERIMENT) $(if $(ROOT),dataset.root='$(ROOT)') $(ARGS)
+	$(BIN)/occlufer report study=$(EXPERIMENT)
+
+format: $(STAMP)  ## let ruff format the code
+	$(BIN)/ruff check --fix src tests scripts
+	$(BIN)/ruff format src tests scripts
+
+clean:  ## delete the environment and the caches of the tools
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+clean-outputs:  ## delete every study, drawn face and landmark
+	find outputs -mindepth 1 -not -name .gitkeep -delete
