@@ -1,0 +1,38 @@
+"""`occlufer <command>`: finds the command and hands over. Imports nothing heavy, so that `--help` is instant."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+
+from occlufer import __version__
+from occlufer.commands.options import COMMANDS, command_help, overview
+from occlufer.types import unknown_name
+
+_HELP = {"-h", "--help", "help"}
+
+
+def main() -> None:
+    """Entry point of the `occlufer` script: exits 2 for an unknown command."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in _HELP:
+        print(overview())
+        return
+    if arguments[0] in {"-V", "--version"}:
+        print(f"occlufer {__version__}")
+        return
+    name, rest = arguments[0], arguments[1:]
+    if name not in COMMANDS:
+        print(unknown_name("command", name, COMMANDS), "Try `occlufer --help`.", file=sys.stderr)
+        raise SystemExit(2)
+    if _HELP.intersection(rest):
+        print(command_help(name))
+        return
+    # The command runs as `python -m occlufer.commands.<name>` would: Lightning's ddp children and spawned workers
+    # find it again by that module name, with the same overrides.
+    sys.argv = [name, *rest]
+    runpy.run_module(f"occlufer.commands.{name}", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""What a dataset is: a manifest of faces and a way to read each one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import final
+
+from occlufer.datasets.manifest import Manifest
+from occlufer.types import FaceSample, FloatArray, UInt8Array
+
+
+class FaceDataset(ABC):
+    """Faces with labels and splits. Length and index -> `FaceSample`, in the order of the manifest.
+
+    Attributes:
+        name: short lower-case name, used in caches and run folders.
+        manifest: the validated table of faces.
+        notes: sentences about what was dropped or odd, for the run's record and the report.
+    """
+
+    name: str
+    manifest: Manifest
+    notes: tuple[str, ...] = ()
+
+    @abstractmethod
+    def load_image(self, index: int) -> UInt8Array:
+        """Read one image, uint8 RGB (H, W, 3); raises `ImageError` when it cannot be decoded."""
+
+    @abstractmethod
+    def content_digest(self, index: int) -> bytes:
+        """16 bytes (BLAKE2b) of the stored image: the file's bytes or the array's bytes and shape.
+
+        The landmark cache is keyed by it, and equal digests are equal images.
+        """
+
+    def true_landmarks(self, index: int) -> FloatArray | None:
+        """Known landmarks, float32 (468, 3) in pixels, where the dataset has them (drawn faces); else None.
+
+        They are for scoring and tests: occluders are placed by the landmark cache on every dataset.
+        """
+        return None
+
+    @final
+    def __len__(self) -> int:
+        return len(self.manifest)
+
+    @final
+    def __getitem__(self, index: int) -> FaceSample:
+        row = self.manifest.row(index)
+        return FaceSample(self.load_image(index), None, row.label, row.key)

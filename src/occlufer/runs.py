@@ -1,0 +1,318 @@
+"""The run folder: what a run writes, how it is found, resumed and trusted.
+
+A run folder `outputs/<study>/<run>/` holds
+
+    config.yaml          the resolved configuration
+    environment.json     versions, platform, devices, command line, git commit
+    coverage.csv         faces, used and dropped (no landmarks) by split and expression
+    checkpoints/         best.ckpt, last.ckpt
+    history.csv          one row an epoch: epoch, learning_rate, train_loss, val_loss, val_accuracy, val_f1_macro
+    predictions.parquet  one row a test face and condition (`PREDICTION_COLUMNS`)
+    metrics.json         {condition: {metric: value}}: a pure function of predictions.parquet
+    figures/samples.png  some test faces under each condition
+    failure.json         only after an error: {error, message, when}
+    run.json             written last; a run without it is unfinished
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from occlufer.files import atomic_path, write_text
+from occlufer.types import EXPRESSIONS, RunError
+
+FORMAT = 1
+"""Version of the run folder; a reader refuses a newer one and says so for an older one."""
+
+PROBABILITY_COLUMNS: tuple[str, ...] = tuple(f"prob_{name}" for name in EXPRESSIONS)
+PREDICTION_COLUMNS: tuple[str, ...] = (
+    "key",  # str, the manifest's
+    "split",  # "test"
+    "condition",  # "none", "mask", ...: what covered the face
+    "label",  # int, index into EXPRESSIONS
+    "prediction",  # int, the most probable expression
+    *PROBABILITY_COLUMNS,  # float32, sum to 1
+    "covered_share",  # float32 0..1, share of the face oval's pixels under the occluder
+)
+
+# What does not change a result is left out of the hash that names a run.
+_NOT_IDENTITY = ("paths", "study", "logger", "loader.num_workers", "loader.prefetch_factor", "landmarks.workers",
+                 "trainer.enable_progress_bar", "names")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """The contents of run.json.
+
+    Attributes:
+        name: the folder's name.
+        study: the study's name.
+        condition: name of the occlusion that the network was trained under.
+        dataset, model, seed: what it was trained on, which network, which seed.
+        config_hash: 8 hex digits, see `config_hash`.
+        conditions: the test conditions in predictions.parquet, in order.
+        best_epoch: epoch (from 0) of the checkpoint that was scored.
+        best_score: its validation macro F1.
+        epochs: epochs trained.
+        seconds: wall seconds, all sessions of the run together.
+        finished: ISO time, UTC.
+        counts: test and train sizes: {"train": n, "validation": n, "test": n, "dropped": n}.
+        parameters: weights in the network.
+        notes: sentences that a reader of the result should know.
+    """
+
+    name: str
+    study: str
+    condition: str
+    dataset: str
+    model: str
+    seed: int
+    config_hash: str
+    conditions: tuple[str, ...]
+    best_epoch: int
+    best_score: float
+    epochs: int
+    seconds: float
+    finished: str
+    counts: dict[str, int]
+    parameters: int
+    notes: tuple[str, ...] = ()
+    format: int = FORMAT
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run folder, finished or not. Reading never writes."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @property
+    def finished(self) -> bool:
+        """True when run.json is there: it is written last."""
+        return (self.folder / "run.json").is_file()
+
+    @property
+    def checkpoint_last(self) -> Path:
+        """Where an interrupted run goes on from."""
+        return self.folder / "checkpoints" / "last.ckpt"
+
+    @property
+    def checkpoint_best(self) -> Path:
+        """The checkpoint that is scored on the test split."""
+        return self.folder / "checkpoints" / "best.ckpt"
+
+    def summary(self) -> RunSummary:
+        """run.json; raises `RunError` when it is missing, damaged, or of another format."""
+        path = self.folder / "run.json"
+        if not path.is_file():
+            raise RunError(f"{self.folder} is not a finished run: it has no run.json. {self.state()}")
+        try:
+            fields = json.loads(path.read_text(encoding="utf-8"))
+            found = fields.get("format")
+        except (OSError, json.JSONDecodeError, AttributeError) as error:
+            raise RunError(
+                f"{path} cannot be read ({error}). Delete the run folder and train again."
+            ) from error
+        if found != FORMAT:
+            raise RunError(
+                f"{path} has format {found!r}, this version of occlufer reads format {FORMAT}. "
+                "Read it with the version that wrote it (environment.json names it), or train again."
+            )
+        names = {field.name for field in dataclasses.fields(RunSummary)}
+        if set(fields) != names:
+            odd = sorted(set(fields) ^ names)
+            raise RunError(f"{path}: unexpected or missing fields {odd}. Train the run again.")
+        fields["conditions"] = tuple(fields["conditions"])
+        fields["notes"] = tuple(fields["notes"])
+        return RunSummary(**fields)
+
+    def state(self) -> str:
+        """One sentence on how far the run got: finished, failed (and why), or stopped after which epoch."""
+        if self.finished:
+            return "Finished."
+        failure = self.folder / "failure.json"
+        if failure.is_file():
+            try:
+                fields = json.loads(failure.read_text(encoding="utf-8"))
+                return f"Failed: {fields['message']}"
+            except (OSError, json.JSONDecodeError, KeyError):
+                return "Failed (its failure.json cannot be read)."
+        epochs = len(self.history())
+        return f"Unfinished after {epochs} epoch{'s' * (epochs != 1)}; run the same command to go on."
+
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration; raises `RunError` when it is missing or damaged."""
+        path = self.folder / "config.yaml"
+        try:
+            config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError) as error:
+            raise RunError(f"{path} cannot be read ({error}). Is {self.folder} a run folder?") from error
+        if not isinstance(config, dict):
+            raise RunError(f"{path} holds no configuration. Is {self.folder} a run folder?")
+        return config
+
+    def predictions(self) -> pd.DataFrame:
+        """predictions.parquet with `PREDICTION_COLUMNS`; raises `RunError` when missing or damaged."""
+        path = self.folder / "predictions.parquet"
+        try:
+            frame = pd.read_parquet(path)
+        except Exception as error:  # pyarrow raises its own family for damaged files
+            raise RunError(
+                f"{path} cannot be read ({error}). Run `occlufer evaluate` on this run."
+            ) from error
+        missing = [name for name in PREDICTION_COLUMNS if name not in frame.columns]
+        if missing:
+            raise RunError(
+                f"{path} lacks the columns {', '.join(missing)}; it was written by another version."
+            )
+        return frame[list(PREDICTION_COLUMNS)]
+
+    def history(self) -> pd.DataFrame:
+        """history.csv, one row an epoch; empty when there is none yet."""
+        return self._table("history.csv", ["epoch"])
+
+    def coverage(self) -> pd.DataFrame:
+        """coverage.csv: split, expression, faces, used, dropped; empty when there is none."""
+        return self._table("coverage.csv", ["split", "expression", "faces", "used", "dropped"])
+
+    def _table(self, name: str, columns: list[str]) -> pd.DataFrame:
+        try:
+            return pd.read_csv(self.folder / name)
+        except (OSError, pd.errors.EmptyDataError, pd.errors.ParserError):
+            return pd.DataFrame(columns=columns)
+
+    def write_json(self, name: str, content: object) -> None:
+        """Write a JSON file into the run folder, atomically."""
+        write_text(self.folder / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+    def write_predictions(self, frame: pd.DataFrame) -> None:
+        """Write predictions.parquet, atomically, in the declared column order."""
+        assert set(frame.columns) == set(PREDICTION_COLUMNS)
+        with atomic_path(self.folder / "predictions.parquet") as temporary:
+            frame[list(PREDICTION_COLUMNS)].to_parquet(temporary, index=False)
+
+    def write_table(self, name: str, frame: pd.DataFrame) -> None:
+        """Write a CSV file into the run folder, atomically."""
+        with atomic_path(self.folder / name) as temporary:
+            frame.to_csv(temporary, index=False)
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Write config.yaml, atomically."""
+        write_text(
+            self.folder / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+        )
+
+    def finish(self, summary: RunSummary) -> None:
+        """Write run.json: from now on the run is trusted."""
+        (self.folder / "failure.json").unlink(missing_ok=True)
+        self.write_json("run.json", dataclasses.asdict(summary))
+
+
+def find_runs(study: Path) -> list[Run]:
+    """The run folders of a study, by name, unfinished ones too; raises `RunError` when there is none."""
+    if not study.is_dir():
+        raise RunError(
+            f"There is no study folder {study}. Give study=NAME (under paths.outputs) or the path of a folder."
+        )
+    runs = [Run(path.parent) for path in sorted(study.glob("*/config.yaml"))]
+    if not runs:
+        raise RunError(
+            f"{study} holds no run folder (a folder with a config.yaml). Train something with study={study.name} first."
+        )
+    return runs
+
+
+def run_folder_name(config: Mapping[str, Any]) -> str:
+    """A readable name that ends in the short config hash, such as `mask_resnet10t_seed0_1a2b3c4d`."""
+    names = config["names"]
+    readable = f"{names['occlusion']}_{names['model']}_seed{config['seed']}"
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", readable)
+    return f"{readable}_{config_hash(config)}"
+
+
+def config_hash(config: Mapping[str, Any]) -> str:
+    """8 hex digits of all that can change a result: equal configurations are the same run.
+
+    Paths of outputs and caches, the logger, the study's name and the number of workers are left out.
+    """
+    identity = _without(config, _NOT_IDENTITY)
+    text = json.dumps(identity, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _without(config: Mapping[str, Any], dotted_names: tuple[str, ...]) -> dict[str, Any]:
+    heads = {name for name in dotted_names if "." not in name}
+    kept: dict[str, Any] = {}
+    for key, value in config.items():
+        if key in heads:
+            continue
+        nested = tuple(name.split(".", 1)[1] for name in dotted_names if name.startswith(f"{key}."))
+        kept[key] = _without(value, nested) if nested and isinstance(value, Mapping) else value
+    return kept
+
+
+_PACKAGES = ("occlufer", "torch", "torchvision", "pytorch-lightning", "timm", "albumentations", "mediapipe", "numpy",
+             "opencv-contrib-python-headless", "hydra-core", "pandas", "scikit-learn", "wandb")  # fmt: skip
+
+
+def environment() -> dict[str, Any]:
+    """What a reader needs to run it again: versions, platform, command line, commit. No environment variables."""
+    versions: dict[str, str | None] = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = None
+    return {
+        "packages": versions,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "git_commit": _git_commit(),
+        "written": now(),
+    }
+
+
+def _git_commit() -> str | None:
+    """Commit of the checkout that this code runs from, with `+` when it has changes; None outside a checkout."""
+    here = Path(__file__).resolve().parent
+    try:
+        commit, changes = (
+            subprocess.run(
+                ["git", *words], cwd=here, capture_output=True, text=True, check=True, timeout=10
+            ).stdout
+            for words in (
+                ["rev-parse", "--short=12", "HEAD"],
+                ["status", "--porcelain", "--untracked-files=no"],
+            )
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return commit.strip() + ("+" if changes.strip() else "")
+
+
+def now() -> str:
+    """The time in UTC, ISO format, whole seconds."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,183 @@
+"""Weights & Biases as a mirror of the record: never its source, never a reason to fail. The one importer of wandb."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ParamSpec, cast, final
+
+import numpy as np
+from lightning_utilities.core.rank_zero import rank_zero_only
+from pytorch_lightning.loggers.logger import Logger
+
+from occlufer.types import EXPRESSIONS, ConfigError, UInt8Array, unknown_name
+
+P = ParamSpec("P")
+_MODES = ("offline", "online")
+
+
+def first_process() -> bool:
+    """True in the one process that writes: ddp ranks besides the first say and write nothing."""
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
+class Mirror(Logger):
+    """What a run tells a tracker. Every method returns at once when the tracker is off or has failed."""
+
+    @abstractmethod
+    def begin(self, *, folder: Path, study: str, name: str, config: Mapping[str, Any]) -> None:
+        """Start: `folder` is the run folder, `study` groups runs, `config` is the resolved configuration."""
+
+    @abstractmethod
+    def log_grid(self, name: str, sheet_HWC: UInt8Array, caption: str) -> None:
+        """Show a sheet of faces, uint8 RGB."""
+
+    @abstractmethod
+    def log_scores(self, scores: Mapping[str, Mapping[str, Any]]) -> None:
+        """Put the test metrics of each condition into the run's summary as `test/<condition>/<metric>`."""
+
+    @abstractmethod
+    def log_confusion(self, condition: str, labels: Sequence[int], predictions: Sequence[int]) -> None:
+        """Show the confusion matrix of a test condition."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End: flush what is left."""
+
+    @property
+    def version(self) -> str:
+        """Lightning asks; a mirror has none."""
+        return ""
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """The configuration was told at `begin`."""
+
+
+@final
+class NoMirror(Mirror):
+    """No tracker."""
+
+    @property
+    def name(self) -> str:
+        """Lightning asks."""
+        return "none"
+
+    def begin(self, *, folder: Path, study: str, name: str, config: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Nothing: history.csv holds the curves."""
+
+    def log_grid(self, name: str, sheet_HWC: UInt8Array, caption: str) -> None:
+        """Nothing."""
+
+    def log_scores(self, scores: Mapping[str, Mapping[str, Any]]) -> None:
+        """Nothing."""
+
+    def log_confusion(self, condition: str, labels: Sequence[int], predictions: Sequence[int]) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+def _guarded(method: Callable[P, None]) -> Callable[P, None]:
+    """Run on the first device only, while the tracker lives; its first error switches it off with a warning."""
+
+    @functools.wraps(method)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        mirror = args[0]
+        assert isinstance(mirror, WandbMirror)
+        if not first_process() or (mirror.run is None and method.__name__ != "begin"):
+            return
+        try:
+            method(*args, **kwargs)
+        except Exception as error:  # wandb raises many families, and none of them is worth a training
+            mirror.run = None
+            warnings.warn(
+                f"wandb failed in {method.__name__} ({type(error).__name__}: {error}); the run goes on without it. "
+                "Its record is complete in the run folder.",
+                stacklevel=2,
+            )
+
+    return guarded
+
+
+@final
+class WandbMirror(Mirror):
+    """A wandb run in the run folder's `wandb/`; offline it needs neither account nor network.
+
+    Args:
+        project: wandb's project.
+        mode: "offline" (send later with `wandb sync`), or "online".
+    """
+
+    def __init__(self, *, project: str = "occlufer", mode: str = "offline") -> None:
+        super().__init__()
+        if mode not in _MODES:
+            raise ConfigError(unknown_name("logger.mode", mode, _MODES) + " To log nothing: logger=csv.")
+        self.project, self.mode = project, mode
+        self.run: Any = None
+
+    @property
+    def name(self) -> str:
+        """Lightning asks."""
+        return self.project
+
+    @_guarded
+    def begin(self, *, folder: Path, study: str, name: str, config: Mapping[str, Any]) -> None:
+        """Start a wandb run named as the run folder, grouped by study."""
+        import wandb
+
+        settings = wandb.Settings(silent=True, console="off", init_timeout=30)
+        self.run = wandb.init(
+            project=self.project,
+            group=study,
+            name=name,
+            dir=str(folder),
+            mode=cast(Any, self.mode),
+            config=dict(config),
+            settings=settings,
+            reinit="finish_previous",
+        )
+        self.run.define_metric("epoch")
+        self.run.define_metric("*", step_metric="epoch")
+
+    @_guarded
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Curves over the epochs."""
+        self.run.log(dict(metrics))
+
+    @_guarded
+    def log_grid(self, name: str, sheet_HWC: UInt8Array, caption: str) -> None:
+        """A sheet of faces."""
+        import wandb
+
+        self.run.log({name: wandb.Image(sheet_HWC, caption=caption)})
+
+    @_guarded
+    def log_scores(self, scores: Mapping[str, Mapping[str, Any]]) -> None:
+        """Single numbers into the summary."""
+        for condition, values in scores.items():
+            numbers = {name: value for name, value in values.items() if np.isscalar(value)}
+            self.run.summary.update({f"test/{condition}/{name}": value for name, value in numbers.items()})
+
+    @_guarded
+    def log_confusion(self, condition: str, labels: Sequence[int], predictions: Sequence[int]) -> None:
+        """wandb's own plot."""
+        import wandb
+
+        plot = wandb.plot.confusion_matrix(
+            y_true=list(map(int, labels)), preds=list(map(int, predictions)), class_names=list(EXPRESSIONS),
+            title=condition,
+        )  # fmt: skip
+        self.run.log({f"test/{condition}/confusion": plot})
+
+    @_guarded
+    def close(self) -> None:
+        """Flush and end the wandb run."""
+        self.run.finish()
+        self.run = None

@@ -1,0 +1,105 @@
+"""The words that every room of the house shares: samples, arrays, expressions, conditions, errors.
+
+This module imports numpy and the standard library only, so that anything may import it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+UInt8Array = NDArray[np.uint8]
+FloatArray = NDArray[np.float32]
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
+
+EXPRESSIONS: tuple[str, ...] = (
+    "anger",
+    "disgust",
+    "fear",
+    "happiness",
+    "neutral",
+    "sadness",
+    "surprise",
+)
+"""The one label order inside the project: index in this tuple = label. Every adapter maps to it by name."""
+
+SPLITS: tuple[str, ...] = ("train", "validation", "test")
+
+LANDMARK_COUNT = 468
+"""Points of the MediaPipe face mesh without the irises."""
+
+
+class OccluferError(ValueError):
+    """A fault that the user can mend: says what was wanted, what was found and what to do next."""
+
+
+class ConfigError(OccluferError):
+    """A configuration that cannot be run."""
+
+
+class DatasetError(OccluferError):
+    """A dataset on disk that is not what its adapter expects."""
+
+
+class ImageError(DatasetError):
+    """One image that cannot be used; callers may count it and go on."""
+
+
+class LandmarkError(OccluferError):
+    """Landmarks that are missing, damaged or of the wrong shape."""
+
+
+class RunError(OccluferError):
+    """A run folder that is missing, incomplete, or from another version."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceSample:
+    """One face.
+
+    Attributes:
+        image_HWC: uint8 RGB, values 0..255.
+        landmarks_N3: float32 (468, 3) in pixels of `image_HWC`: x right, y down, both from the image's top left
+            corner, z towards the camera as mediapipe gives it (smaller is nearer, same scale as x). None until the
+            landmark cache has been joined, and for faces in which no mesh was found.
+        label: index into `EXPRESSIONS`.
+        key: stable and unique in its dataset.
+    """
+
+    image_HWC: UInt8Array
+    landmarks_N3: FloatArray | None
+    label: int
+    key: str
+
+    def with_landmarks(self, landmarks_N3: FloatArray | None) -> FaceSample:
+        """The same sample with other landmarks, float32 (468, 3) in pixels, or None."""
+        return replace(self, landmarks_N3=landmarks_N3)
+
+
+def expression_index(name: str) -> int:
+    """Label of an expression's name; raises `ConfigError` naming the nearest spelling."""
+    try:
+        return EXPRESSIONS.index(name)
+    except ValueError:
+        raise ConfigError(unknown_name("expression", name, EXPRESSIONS)) from None
+
+
+def unknown_name(what: str, found: str, known: Iterable[str]) -> str:
+    """A sentence for an unknown name: what was found, the nearest spelling, and all that is known."""
+    choices = list(known)
+    near = difflib.get_close_matches(str(found), choices, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"Unknown {what} {found!r}.{hint} Known: {', '.join(choices) or 'none'}."
+
+
+def seeded_rng(*words: int) -> np.random.Generator:
+    """The generator for one place in the experiment, such as (seed, epoch, index).
+
+    The same words give the same draws in any process; words must be non-negative (numpy `SeedSequence`).
+    """
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))

@@ -1,0 +1,277 @@
+import hashlib
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from occlufer.datasets.image_folder import ImageFolder, make_fake
+from occlufer.types import EXPRESSIONS, DatasetError, ImageError, UInt8Array
+
+
+def coloured(label: int, number: int) -> UInt8Array:
+    """The label can be read from the red channel, the number from the green one."""
+    image = np.zeros((20, 24, 3), np.uint8)
+    image[:, :, 0], image[:, :, 1] = label * 30, number
+    return image
+
+
+def test_split_class_tree(tmp_path: Path):
+    dataset = ImageFolder(root=str(make_fake(tmp_path, images=coloured)), name="toy")
+    assert len(dataset) == 3 * 7 * 4
+    assert (dataset.manifest.counts() == 4).all().all()
+    assert dataset.notes == ()
+    assert "train/anger/anger_0000.png" in set(dataset.manifest.keys)
+    for sample in dataset:
+        assert sample.image_HWC.shape == (20, 24, 3)
+        assert sample.image_HWC[0, 0, 0] == sample.label * 30
+        assert EXPRESSIONS[sample.label] in sample.key
+
+
+@pytest.mark.parametrize(
+    ("spelling", "expression"),
+    [("Angry", "anger"), ("HAPPY", "happiness"), ("sad", "sadness"), ("Fearful", "fear"),
+     ("disgusted", "disgust"), ("Surprised", "surprise"), ("Neutral", "neutral")],
+)  # fmt: skip
+def test_usual_spellings_are_known(tmp_path: Path, spelling: str, expression: str):
+    root = make_fake(tmp_path, images=coloured)
+    for split in ("train", "validation", "test"):
+        (root / split / expression).rename(root / split / spelling)
+    dataset = ImageFolder(root=root)
+    label = EXPRESSIONS.index(expression)
+    for index in np.flatnonzero(dataset.manifest.labels == label):
+        assert dataset[int(index)].image_HWC[0, 0, 0] == label * 30
+        assert spelling in dataset.manifest.row(int(index)).key
+
+
+@pytest.mark.parametrize(("folder", "split"), [("val", "validation"), ("Valid", "validation"), ("TEST", "test"),
+                                               ("training", "train")])  # fmt: skip
+def test_split_folders_have_usual_spellings(tmp_path: Path, folder: str, split: str):
+    root = make_fake(tmp_path)
+    (root / split).rename(root / folder)
+    assert (ImageFolder(root=root).manifest.counts() == 4).all().all()
+
+
+def test_numbered_folders_by_a_class_map(tmp_path: Path):
+    """RAF-DB's order: the map decides, not the sorting of names."""
+    raf = {1: "surprise", 2: "fear", 3: "disgust", 4: "happiness", 5: "sadness", 6: "anger", 7: "neutral"}
+    root = make_fake(tmp_path, images=coloured)
+    for split in ("train", "validation", "test"):
+        for number, expression in raf.items():
+            (root / split / expression).rename(root / split / str(number))
+    dataset = ImageFolder(root=root, classes=raf)  # type: ignore[arg-type]
+    for sample in dataset:
+        assert sample.image_HWC[0, 0, 0] == sample.label * 30
+
+
+def test_class_tree_is_split_in_three(tmp_path: Path):
+    root = make_fake(tmp_path, per_class=20, splits=())
+    dataset = ImageFolder(root=root, validation_share=0.1, test_share=0.2)
+    counts = dataset.manifest.counts()
+    assert counts.loc["train"].tolist() == [14] * 7
+    assert counts.loc["validation"].tolist() == [2] * 7
+    assert counts.loc["test"].tolist() == [4] * 7
+    assert "14 validation and 28 test faces were carved out" in dataset.notes[0]
+    again = ImageFolder(root=root, validation_share=0.1, test_share=0.2)
+    assert again.manifest.digest() == dataset.manifest.digest()
+    other = ImageFolder(root=root, validation_share=0.1, test_share=0.2, split_seed=1)
+    assert other.manifest.digest() != dataset.manifest.digest()
+
+
+def test_validation_is_carved_out_of_train_only(tmp_path: Path):
+    dataset = ImageFolder(root=make_fake(tmp_path, per_class=10, splits=("train", "test")))
+    frame = dataset.manifest.frame
+    assert frame[frame["split"] == "validation"]["key"].str.startswith("train/").all()
+    assert dataset.manifest.counts().loc[["validation", "test"]].to_numpy().tolist() == [[1] * 7, [10] * 7]
+
+
+def test_a_test_set_alone_is_left_as_it_is(tmp_path: Path):
+    assert set(ImageFolder(root=make_fake(tmp_path, splits=("test",))).manifest.splits) == {"test"}
+
+
+def test_subjects_stay_together(tmp_path: Path):
+    root = make_fake(tmp_path, per_class=12, splits=())
+    for folder in root.iterdir():
+        for number, path in enumerate(sorted(folder.iterdir())):
+            path.rename(folder / f"S{number % 6:03d}_{number}.png")
+    dataset = ImageFolder(root=root, subject_pattern=r"^(S\d+)_", test_share=0.2, validation_share=0.2)
+    frame = dataset.manifest.frame
+    assert (frame.groupby("subject")["split"].nunique() == 1).all()
+    assert frame["subject"].nunique() == 6
+    assert "by subject" in dataset.notes[0]
+
+
+def test_subjects_across_given_splits_are_noted(tmp_path: Path):
+    dataset = ImageFolder(root=make_fake(tmp_path), subject_pattern=r"^([a-z]+)_")
+    assert "Subjects with faces in more than one split" in dataset.notes[-1]
+
+
+@pytest.mark.parametrize(("pattern", "message"), [(r"^(X\d+)", "finds no subject in 'test/anger"),
+                                                  ("(", "no regular expression"), ("a", "0 groups")])  # fmt: skip
+def test_bad_subject_patterns(tmp_path: Path, pattern: str, message: str):
+    with pytest.raises(DatasetError, match=message):
+        ImageFolder(root=make_fake(tmp_path), subject_pattern=pattern)
+
+
+def test_deeper_folders_odd_files_and_hidden_ones(tmp_path: Path):
+    root = make_fake(tmp_path)
+    deep = root / "train" / "anger" / "more" / "still"
+    deep.mkdir(parents=True)
+    Image.fromarray(coloured(0, 99)).save(deep / "a.JPG", "JPEG")
+    (root / "train" / "anger" / "Thumbs.db").write_bytes(b"x")
+    (root / "train" / "anger" / ".DS_Store").write_bytes(b"x")
+    Image.fromarray(coloured(0, 98)).save(root / "test" / "loose.png")
+    (root / "__MACOSX").mkdir()
+    dataset = ImageFolder(root=root)
+    assert "train/anger/more/still/a.JPG" in set(dataset.manifest.keys)
+    assert dataset.notes == (
+        "Files left out because their names are not those of images: 'train/anger/Thumbs.db'.",
+        "Images left out because they lie in no class folder: 'test/loose.png'.",
+    )
+
+
+def test_unknown_class_folder_says_how_to_leave_it_out(tmp_path: Path):
+    root = make_fake(tmp_path)
+    shutil.copytree(root / "train" / "anger", root / "train" / "Contempt")
+    with pytest.raises(DatasetError, match=r"class folder 'Contempt'.*\+dataset.classes.Contempt=null"):
+        ImageFolder(root=root)
+    dataset = ImageFolder(root=root, classes={"contempt": None})
+    assert len(dataset) == 84
+    assert "left out by dataset.classes or dataset.splits: 'Contempt'" in dataset.notes[0]
+
+
+def test_unknown_split_folder_says_how_to_leave_it_out(tmp_path: Path):
+    root = make_fake(tmp_path)
+    (root / "train").rename(root / "trian")
+    with pytest.raises(DatasetError, match=r"Did you mean 'train'.*\+dataset.splits.trian=null"):
+        ImageFolder(root=root)
+    dataset = ImageFolder(root=root, splits={"trian": "train"})
+    assert len(dataset.manifest.indices("train")) == 28
+    left_out = ImageFolder(root=root, splits={"trian": None})
+    assert "'trian'" in left_out.notes[0]
+    assert len(left_out) == 56
+
+
+def test_maps_to_nowhere(tmp_path: Path):
+    root = make_fake(tmp_path)
+    with pytest.raises(DatasetError, match="Unknown expression 'angry'"):
+        ImageFolder(root=root, classes={"anger": "angry"})
+    with pytest.raises(DatasetError, match="Unknown split 'dev'"):
+        ImageFolder(root=root, splits={"train": "dev"})
+    with pytest.raises(DatasetError, match=r"folders that are not under .*'joyful'.*Found: 'anger'"):
+        ImageFolder(root=root, classes={"joyful": "happiness"})
+
+
+def test_absent_class_is_noted_and_empty_class_is_an_error(tmp_path: Path):
+    root = make_fake(tmp_path, classes=tuple(name for name in EXPRESSIONS if name != "neutral"))
+    dataset = ImageFolder(root=root)
+    assert dataset.manifest.classes == tuple(name for name in EXPRESSIONS if name != "neutral")
+    assert dataset.notes == ("There is no folder for neutral.",)
+    (root / "train" / "neutral").mkdir()
+    with pytest.raises(DatasetError, match="empty class: no face for 'neutral in train'"):
+        ImageFolder(root=root)
+
+
+def test_roots_that_are_not_there(tmp_path: Path):
+    for root in (None, "", " "):
+        with pytest.raises(DatasetError, match=r"no root was given. Say dataset.root=DIR"):
+            ImageFolder(root=root)
+    with pytest.raises(DatasetError, match=rf"gone/faces does not exist \({tmp_path} does\)"):
+        ImageFolder(root=tmp_path / "gone" / "faces")
+    (tmp_path / "faces.zip").write_bytes(b"PK")
+    with pytest.raises(DatasetError, match="Unzip it first"):
+        ImageFolder(root=tmp_path / "faces.zip")
+    (tmp_path / "faces.txt").write_bytes(b"x")
+    with pytest.raises(DatasetError, match="is a file"):
+        ImageFolder(root=tmp_path / "faces.txt")
+
+
+def test_roots_of_another_layout(tmp_path: Path):
+    with pytest.raises(DatasetError, match=r"neither split folders .* nor class folders .*found no folders"):
+        ImageFolder(root=tmp_path)
+    make_fake(tmp_path / "inner")
+    with pytest.raises(DatasetError, match=f"Did you mean dataset.root={tmp_path / 'inner'}"):
+        ImageFolder(root=tmp_path)
+    (tmp_path / "empty" / "train" / "anger").mkdir(parents=True)
+    (tmp_path / "empty" / "train" / "anger" / "readme.md").write_text("x")
+    with pytest.raises(DatasetError, match=r"no images under .* found 1 other files"):
+        ImageFolder(root=tmp_path / "empty")
+
+
+def test_validation_without_test(tmp_path: Path):
+    with pytest.raises(DatasetError, match="no test part"):
+        ImageFolder(root=make_fake(tmp_path, splits=("train", "val")))
+
+
+def test_files_that_are_no_images_are_counted_or_refused(tmp_path: Path):
+    root = make_fake(tmp_path)
+    (root / "train" / "fear" / "fear_0008.png").write_bytes(b"")
+    (root / "test" / "fear" / "text.jpg").write_text("not found")
+    dataset = ImageFolder(root=root)
+    assert len(dataset) == 83
+    assert dataset.notes[-1] == (
+        "Left out as unreadable: 'test/fear/text.jpg is not an image (JPEG, PNG, BMP, GIF, TIFF, WebP or PNM)', "
+        "'train/fear/fear_0008.png is empty (0 bytes)'."
+    )
+    with pytest.raises(DatasetError, match=r"'train/fear/fear_0008.png is empty.*dataset.unreadable=skip"):
+        ImageFolder(root=root, unreadable="error")
+
+
+def test_a_damaged_image_is_found_when_it_is_loaded(tmp_path: Path):
+    root = make_fake(tmp_path)
+    path = root / "train" / "fear" / "fear_0008.png"
+    path.write_bytes(path.read_bytes()[:100])
+    dataset = ImageFolder(root=root)
+    index = list(dataset.manifest.keys).index("train/fear/fear_0008.png")
+    with pytest.raises(ImageError, match=r"fear_0008.png: cannot be decoded"):
+        dataset[index]
+    path.unlink()
+    with pytest.raises(ImageError, match="No such file"):
+        dataset.load_image(index)
+
+
+def test_the_same_file_in_two_splits(tmp_path: Path):
+    root = make_fake(tmp_path)
+    shutil.copy(root / "test" / "happiness" / "happiness_0068.png", root / "train" / "happiness" / "copy.png")
+    (root / "train" / "sadness" / "link.png").symlink_to(root / "test" / "sadness" / "sadness_0076.png")
+    dataset = ImageFolder(root=root)
+    assert len(dataset) == 84
+    assert "2 train images are byte for byte images of test (happiness 1, sadness 1)" in dataset.notes[0]
+    assert len(ImageFolder(root=root, duplicates="keep")) == 86
+    with pytest.raises(DatasetError, match=r"train/happiness/copy.png = test/happiness/happiness_0068.png"):
+        ImageFolder(root=root, duplicates="error")
+
+
+def test_content_digest_is_of_the_files_bytes(tmp_path: Path):
+    dataset = ImageFolder(root=make_fake(tmp_path))
+    for index in (0, 40):
+        content = (tmp_path / str(dataset.manifest.row(index).source)).read_bytes()
+        assert dataset.content_digest(index) == hashlib.blake2b(content, digest_size=16).digest()
+    assert len({dataset.content_digest(index) for index in range(len(dataset))}) == len(dataset)
+
+
+def test_limit_and_pickling(tmp_path: Path):
+    dataset = ImageFolder(root=make_fake(tmp_path), limit=14)
+    assert (dataset.manifest.counts() == 2).all().all()
+    assert "at most 14 faces a split" in dataset.notes[-1]
+    again = pickle.loads(pickle.dumps(dataset))
+    np.testing.assert_array_equal(again[3].image_HWC, dataset[3].image_HWC)
+    assert again.content_digest(5) == dataset.content_digest(5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"duplicates": "dorp"}, "Did you mean 'drop'"), ({"unreadable": "raise"}, "Known: skip, error"),
+     ({"validation_share": 0}, "validation_share=0"), ({"test_share": "x"}, "test_share=x"),
+     ({"split_seed": -1}, "split_seed=-1"), ({"limit": 3}, "limit=3 is below"), ({"limit": "x"}, "limit=x")],
+)  # fmt: skip
+def test_values_that_cannot_be(tmp_path: Path, arguments: dict[str, object], message: str):
+    with pytest.raises(DatasetError, match=message):
+        ImageFolder(root=make_fake(tmp_path), **arguments)  # type: ignore[arg-type]
+
+
+def test_unknown_arguments_are_refused(tmp_path: Path):
+    with pytest.raises(TypeError, match="rooot"):
+        ImageFolder(rooot=tmp_path)  # type: ignore[call-arg]
