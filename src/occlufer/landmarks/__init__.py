@@ -1,0 +1,1 @@
+"""Landmarks: found once on clean images, cached, read everywhere."""

@@ -1,0 +1,284 @@
+"""Landmarks on disk: append-only, memory-mapped, one writer, many readers, valid after a kill at any moment.
+
+A cache is the folder `<folder>/<fingerprint>/` with
+
+    points.f32   the found meshes, one row of 468 x 3 little-endian float32 each
+    index.bin    16 bytes `MAGIC`, then one `RECORD` an image: digest, row in points.f32 or -1, image size,
+                 stage, checksum of the row, checksum of the record
+    .lock        held by the writer
+
+Rows are on disk before the records that point to them, so a record that can be read always has its row.
+Readers take whole records with a right checksum; what a killed writer left behind is cut off by the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from occlufer.files import locked, storage_error
+from occlufer.types import LANDMARK_COUNT, FloatArray, LandmarkError
+
+MAGIC = b"occlufer-lmk-01\n"
+RECORD = np.dtype(
+    [
+        ("digest", "V16"),
+        ("row", "<i4"),
+        ("height", "<u4"),
+        ("width", "<u4"),
+        ("stage", "S24"),
+        ("row_check", "<u4"),
+        ("check", "<u4"),
+    ]
+)
+ROW_BYTES = LANDMARK_COUNT * 3 * 4
+_CHECKED_BYTES = RECORD.itemsize - 4
+
+
+@dataclass(frozen=True, slots=True)
+class CacheRecord:
+    """What is known of one image.
+
+    Attributes:
+        digest: 16 bytes, see `FaceDataset.content_digest`.
+        landmarks_N3: float32 (468, 3) in pixels of the image, or None when no face was found.
+        stage: the stage that found it ("A", ..., "imported"), or "missed: " and the reason.
+        image_hw: height and width of the image in pixels; (0, 0) when it could not be read.
+    """
+
+    digest: bytes
+    landmarks_N3: FloatArray | None
+    stage: str
+    image_hw: tuple[int, int]
+
+
+class LandmarkCache:
+    """Reads and appends landmarks. Cheap to pickle: the copy opens the files itself.
+
+    A reader sees what was there when it was made or last refreshed. A digest that was appended twice has its
+    last record. A missing folder is an empty cache.
+
+    Args:
+        folder: the folder of all landmark caches.
+        fingerprint: `DetectorSettings.fingerprint()`: other settings are another cache.
+
+    Raises:
+        LandmarkError: the files are damaged in another way than a kill leaves them.
+    """
+
+    def __init__(self, folder: Path | str, fingerprint: str) -> None:
+        self.path = Path(folder) / fingerprint
+        self._writing = False
+        self._reset()
+        self.refresh()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LandmarkCache, (self.path.parent, self.path.name)
+
+    def __len__(self) -> int:
+        return len(self._position)
+
+    def contains(self, digest: bytes) -> bool:
+        """Whether the image was looked at, face found or not."""
+        return digest in self._position
+
+    def missing(self, digests: Sequence[bytes]) -> list[int]:
+        """Indices of the digests that were never looked at; of equal digests only the first."""
+        first: dict[bytes, int] = {}
+        for index, digest in enumerate(digests):
+            if digest not in self._position:
+                first.setdefault(digest, index)
+        return list(first.values())
+
+    def landmarks(self, digest: bytes) -> FloatArray | None:
+        """A copy, float32 (468, 3) in pixels of the image, or None when no face was found.
+
+        Raises `LandmarkError` when the image was never looked at, or its row on disk has changed.
+        """
+        record = self._record(digest)
+        row = int(record["row"])
+        if row < 0:
+            return None
+        assert self._points is not None
+        landmarks_N3: FloatArray = np.array(self._points[row], np.float32)
+        if zlib.crc32(landmarks_N3.tobytes()) != record["row_check"]:
+            raise self._damaged(f"row {row} of points.f32 has changed since it was written")
+        return landmarks_N3
+
+    def stage(self, digest: bytes) -> str:
+        """Which stage found the face, or "missed: ..."; raises `LandmarkError` if it was never looked at."""
+        return bytes(self._record(digest)["stage"]).decode()
+
+    def image_hw(self, digest: bytes) -> tuple[int, int]:
+        """Height and width of the image that the landmarks belong to; (0, 0) when it could not be read."""
+        record = self._record(digest)
+        return int(record["height"]), int(record["width"])
+
+    def refresh(self) -> None:
+        """Take in what a writer has appended since."""
+        index, points = self.path / "index.bin", self.path / "points.f32"
+        try:
+            size = index.stat().st_size if index.is_file() else 0
+            if size < self._end:  # the folder was deleted or cut: begin again
+                self._reset()
+            if size <= self._end:
+                return
+            records = self._read_records(index)
+            # Measured after the index was read: the rows of these records were on disk before it was.
+            rows = points.stat().st_size // ROW_BYTES if points.is_file() else 0
+        except OSError as error:
+            raise self._damaged(f"it cannot be read ({error.strerror or error})") from error
+        self._take(records, rows, points)
+
+    def append(self, records: Iterable[CacheRecord]) -> None:
+        """Append a batch and flush it to disk. Only inside `writing()`.
+
+        Raises `StorageError` when it cannot be written; the cache then holds all batches before this one.
+        """
+        assert self._writing, "append() needs `with cache.writing():`"
+        batch = list(records)
+        if not batch:
+            return
+        rows, entries = self._encode(batch)
+        try:
+            _append(self.path / "points.f32", self._rows * ROW_BYTES, rows)
+            _append(self.path / "index.bin", self._end, entries if self._end else MAGIC + entries)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._cut_torn_tail()
+            raise storage_error(self.path, error) from error
+        self.refresh()
+
+    @contextlib.contextmanager
+    def writing(self, *, on_message: Callable[[str], None] = lambda message: None) -> Iterator[None]:
+        """Be the one writer: waits for another one (and says so), refreshes, cuts off what a kill left torn.
+
+        Raises `StorageError` when the folder cannot be written.
+        """
+        assert not self._writing, "one writer at a time"
+        with locked(self.path / ".lock", on_wait=on_message):
+            self._reset()
+            self.refresh()
+            try:
+                cut = self._cut_torn_tail()
+            except OSError as error:
+                raise storage_error(self.path, error) from error
+            if cut:
+                on_message(f"Cut {cut:,} bytes of unfinished writing off the landmark cache {self.path}.")
+            self._writing = True
+            try:
+                yield
+            finally:
+                self._writing = False
+
+    def _reset(self) -> None:
+        self._records: NDArray[np.void] = np.empty(0, RECORD)
+        self._position: dict[bytes, int] = {}
+        self._points: NDArray[np.float32] | None = None
+        self._rows = 0  # rows of points.f32 that records point to
+        self._end = 0  # bytes of index.bin that were taken
+
+    def _record(self, digest: bytes) -> np.void:
+        try:
+            return self._records[self._position[digest]]  # type: ignore[no-any-return]
+        except KeyError:
+            raise LandmarkError(
+                f"No landmarks were looked for in the image with digest {digest.hex()} (cache {self.path}). "
+                "Run `occlufer prepare` on this dataset with the same landmarks settings."
+            ) from None
+
+    def _read_records(self, index: Path) -> NDArray[np.void]:
+        """New whole records with a right checksum; raises `LandmarkError` for damage before the tail."""
+        with index.open("rb") as handle:
+            magic = handle.read(len(MAGIC))
+            if not MAGIC.startswith(magic):
+                raise self._damaged("index.bin is not an index of this version")
+            handle.seek(max(self._end, len(MAGIC)))
+            content = handle.read()
+        count = len(content) // RECORD.itemsize
+        records = np.frombuffer(content, RECORD, count=count)
+        starts = range(0, count * RECORD.itemsize, RECORD.itemsize)
+        good = [
+            zlib.crc32(content[start : start + _CHECKED_BYTES]) == check
+            for start, check in zip(starts, records["check"].tolist(), strict=True)
+        ]
+        whole = good.index(False) if False in good else count
+        if any(good[whole:]):
+            raise self._damaged(f"record {len(self._records) + whole} of index.bin is garbled")
+        return records[:whole]
+
+    def _take(self, records: NDArray[np.void], rows: int, points: Path) -> None:
+        beyond = np.flatnonzero(records["row"] >= rows)
+        if len(beyond):  # points.f32 was cut: what follows is looked for again
+            records = records[: beyond[0]]
+        if not len(records):
+            return
+        start = len(self._records)
+        self._records = np.concatenate([self._records, records])
+        digests = records["digest"].tobytes()
+        self._position.update((digests[16 * n : 16 * n + 16], start + n) for n in range(len(records)))
+        self._end = len(MAGIC) + len(self._records) * RECORD.itemsize
+        self._rows = max(self._rows, int(records["row"].max()) + 1)
+        if self._rows:
+            shape = (self._rows, LANDMARK_COUNT, 3)
+            self._points = np.memmap(points, dtype="<f4", mode="r", shape=shape)
+
+    def _encode(self, batch: Sequence[CacheRecord]) -> tuple[bytes, bytes]:
+        entries = np.zeros(len(batch), RECORD)
+        rows: list[bytes] = []
+        for entry, record in zip(entries, batch, strict=True):
+            assert len(record.digest) == 16
+            assert len(record.stage.encode()) <= RECORD["stage"].itemsize
+            entry["digest"] = np.void(record.digest)
+            entry["height"], entry["width"] = record.image_hw
+            entry["stage"] = record.stage.encode()
+            entry["row"] = -1
+            if record.landmarks_N3 is not None:
+                assert record.landmarks_N3.shape == (LANDMARK_COUNT, 3)
+                assert np.isfinite(record.landmarks_N3).all()
+                row = np.ascontiguousarray(record.landmarks_N3, "<f4").tobytes()
+                entry["row"], entry["row_check"] = self._rows + len(rows), zlib.crc32(row)
+                rows.append(row)
+            entry["check"] = zlib.crc32(entry.tobytes()[:_CHECKED_BYTES])
+        return b"".join(rows), entries.tobytes()
+
+    def _cut_torn_tail(self) -> int:
+        """Cut both files to what the records say; returns the bytes cut."""
+        cut = 0
+        for name, size in (("index.bin", self._end), ("points.f32", self._rows * ROW_BYTES)):
+            path = self.path / name
+            found = path.stat().st_size if path.is_file() else 0
+            if found > size:
+                os.truncate(path, size)
+                cut += found - size
+        return cut
+
+    def _damaged(self, what: str) -> LandmarkError:
+        return LandmarkError(
+            f"The landmark cache {self.path} is damaged: {what}. Delete that folder and run "
+            "`occlufer prepare` again."
+        )
+
+
+def _append(path: Path, at: int, content: bytes) -> None:
+    """Write `content` at the known end of the file and flush it to disk."""
+    if not content:
+        return
+    with path.open("r+b" if path.is_file() else "w+b", buffering=0) as handle:
+        handle.seek(at)
+        _write_all(handle, content)
+        os.fsync(handle.fileno())
+
+
+def _write_all(handle: BinaryIO | Any, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[handle.write(view) :]
