@@ -1,0 +1,200 @@
+"""Pasting a template: a premultiplied pyramid, warped with float precision, region of interest only.
+
+Pixel i covers i..i+1, so its centre lies at i + .5; landmarks and canonical points use the same convention.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from occlufer.occlusion.tone import Look
+from occlufer.occlusion.warp import Float64, Floats, InverseMap
+from occlufer.types import FloatArray, UInt8Array
+
+_GAIN_ONE = 110.0  # the number that stands for an unchanged brightness in an 8-bit field of gains
+_OUTLINE = 0.62  # pixels
+_LEAST_BLUR = 0.3  # pixels of sigma below which softening is not worth its time
+_FINEST_MINIFICATION = 0.4  # octaves that bilinear reading may shrink before the next pyramid level is taken
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A picture of an occluder in canonical coordinates.
+
+    Attributes:
+        levels: uint8 RGBA, premultiplied by alpha; each level has half the size of the one before.
+        greys: the same without colour.
+        origin: canonical (x, y) of the first level's top left corner.
+        resolution: pixels of the first level for one canonical unit.
+        tone: mean brightness of the opaque part, 0..255: the point about which contrast is changed.
+    """
+
+    levels: tuple[UInt8Array, ...]
+    greys: tuple[UInt8Array, ...]
+    origin: tuple[float, float]
+    resolution: float
+    tone: float
+
+    @classmethod
+    def from_straight(
+        cls, rgb_HW3: FloatArray, alpha_HW: FloatArray, origin: tuple[float, float], resolution: float
+    ) -> Template:
+        """From straight colour 0..255 and alpha 0..1, both float32 of one size."""
+        premultiplied: FloatArray = np.dstack([rgb_HW3 * alpha_HW[..., None], alpha_HW * 255.0]).astype(
+            np.float32
+        )
+        levels = []
+        while True:
+            levels.append(np.rint(np.clip(premultiplied, 0, 255)).astype(np.uint8))
+            height, width = premultiplied.shape[:2]
+            if min(height, width) < 16:
+                break
+            premultiplied = _halved(premultiplied)
+        weight = float(alpha_HW.sum()) + 1e-6
+        tone = float((rgb_HW3.mean(2) * alpha_HW).sum() / weight)
+        return cls(tuple(levels), tuple(_grey(level) for level in levels), origin, resolution, tone)
+
+    def saturated(self, level: int, saturation: float) -> UInt8Array:
+        """One level with its colours between grey (0) and full (1)."""
+        if saturation in (0.0, 1.0):
+            return self.levels[level] if saturation else self.greys[level]
+        blended = cv2.addWeighted(self.levels[level], saturation, self.greys[level], 1 - saturation, 0)
+        return np.asarray(blended, np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a template goes.
+
+    Attributes:
+        inverse: image pixels -> canonical coordinates.
+        box: image rectangle (x0, y0, x1, y1) outside which the template is empty; may leave the image.
+        pixels_per_unit: pixels of one canonical unit, about; it chooses the pyramid level.
+        node_spacing: pixels between the points at which `inverse` is evaluated; between them it is linear.
+        limit_P2: polygon in pixels outside which nothing is pasted (the head), or None.
+    """
+
+    inverse: InverseMap
+    box: tuple[float, float, float, float]
+    pixels_per_unit: float
+    limit_P2: Float64 | None = None
+    node_spacing: float = 6.0
+
+
+def overlay(
+    image_HWC: UInt8Array, template: Template, placement: Placement, look: Look
+) -> tuple[UInt8Array, FloatArray]:
+    """Paste `template`.
+
+    Returns:
+        A new image, uint8 (H, W, 3), and the pasted alpha, float32 (H, W) in 0..1. Where alpha is 0 the image is
+        unchanged.
+    """
+    height, width = image_HWC.shape[:2]
+    image, alpha = image_HWC.copy(), np.zeros((height, width), np.float32)
+    x0, y0 = (max(math.floor(value), 0) for value in placement.box[:2])
+    x1, y1 = (
+        min(math.ceil(value), limit) for value, limit in zip(placement.box[2:], (width, height), strict=True)
+    )
+    if x1 <= x0 or y1 <= y0:
+        return image, alpha
+    region = (slice(y0, y1), slice(x0, x1))
+    picture, gain = _warp(template, placement, look, (x0, y0, x1, y1))
+    cover = picture[..., 3]
+    if placement.limit_P2 is not None:
+        inside = _coverage(placement.limit_P2 - np.array((x0, y0)), (y1 - y0, x1 - x0), fine=1)
+        cover, gain = (
+            np.asarray(cv2.multiply(layer, inside, scale=1 / 255), np.uint8) for layer in (cover, gain)
+        )
+    cover_3 = cv2.merge((cover, cover, cover))
+    colour = cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB)
+    if abs(look.contrast - 1.0) > 0.01:  # contrast about the template's own tone, in premultiplied numbers
+        opaque = cv2.merge((picture[..., 3],) * 3)
+        colour = cv2.addWeighted(colour, look.contrast, opaque, (1 - look.contrast) * template.tone / 255, 0)
+    colour = cv2.multiply(colour, cv2.merge((gain, gain, gain)), scale=1 / _GAIN_ONE)
+    colour = cv2.min(colour, cover_3)  # keeps it premultiplied: nothing is added where alpha is 0
+    kept = cv2.multiply(image_HWC[region], cv2.bitwise_not(cover_3), scale=1 / 255)
+    image[region] = cv2.add(kept, colour)
+    np.multiply(cover, np.float32(1 / 255), out=alpha[region])
+    return image, alpha
+
+
+def _warp(
+    template: Template, placement: Placement, look: Look, box: tuple[int, int, int, int]
+) -> tuple[UInt8Array, UInt8Array]:
+    """The template as it appears in `box`, uint8 (h, w, 4), and the light's gain on it, uint8 (h, w)."""
+    x0, y0, x1, y1 = box
+    across, down = (
+        _interpolation(length, _node_count(length, placement.node_spacing)) for length in (x1 - x0, y1 - y0)
+    )
+    xs = np.linspace(x0 + 0.5, x1 - 0.5, across.shape[1])
+    ys = np.linspace(y0 + 0.5, y1 - 0.5, down.shape[1])
+    nodes = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2)
+    canonical = placement.inverse(nodes)
+    minification = template.resolution / max(placement.pixels_per_unit, 1e-3)
+    level = int(
+        np.clip(math.ceil(math.log2(minification) - _FINEST_MINIFICATION), 0, len(template.levels) - 1)
+    )
+    place = (canonical - template.origin) * (template.resolution / 2**level) - 0.5
+    grid = np.concatenate([place, _GAIN_ONE * look.gain_at(canonical)[:, None]], 1).astype(np.float32)
+    grid = np.ascontiguousarray(grid.reshape(len(ys), len(xs), 3).transpose(2, 0, 1))
+    full = (down @ grid) @ across.T
+    picture = template.saturated(level, look.saturation)
+    warped = cv2.remap(picture, full[0], full[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    if look.blur > _LEAST_BLUR:
+        warped = cv2.GaussianBlur(warped, (0, 0), look.blur)
+    return np.asarray(warped, np.uint8), full[2].astype(np.uint8)
+
+
+def _node_count(length: int, spacing: float) -> int:
+    return min(max(length, 2), 2 + int((length - 1) / max(spacing, 1.0)))
+
+
+@functools.lru_cache(maxsize=4096)
+def _interpolation(length: int, nodes: int) -> FloatArray:
+    """Matrix (length, nodes) that spreads values at evenly spaced nodes linearly over `length` pixel centres."""
+    at = np.linspace(0.0, nodes - 1.0, length) if length > 1 else np.zeros(1)
+    matrix = np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(nodes)[None]))
+    return np.ascontiguousarray(matrix, dtype=np.float32)
+
+
+def _halved(picture: FloatArray) -> FloatArray:
+    """Half the size; padded to an even size first, which keeps pixel centres in place."""
+    height, width = picture.shape[:2]
+    even = cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_CONSTANT)
+    half = cv2.resize(even, ((width + 1) // 2, (height + 1) // 2), interpolation=cv2.INTER_AREA)
+    return np.asarray(half, np.float32)
+
+
+def _grey(level: UInt8Array) -> UInt8Array:
+    """A premultiplied RGBA picture without colour."""
+    grey = cv2.cvtColor(level, cv2.COLOR_RGBA2GRAY)
+    return np.dstack([grey, grey, grey, level[..., 3]])
+
+
+def polygon_mask(polygon_P2: Floats, hw: tuple[int, int]) -> FloatArray:
+    """Rasterise a polygon in pixels: float32 (H, W), 1 inside, 0 outside, soft over about a pixel."""
+    fine = 4 if max(hw) < 64 else 2 if max(hw) < 160 else 1
+    return _coverage(np.asarray(polygon_P2), hw, fine=fine).astype(np.float32) * np.float32(1 / 255)
+
+
+def _coverage(polygon_P2: Floats, hw: tuple[int, int], *, fine: int) -> UInt8Array:
+    """The polygon rasterised at `fine` times the resolution and averaged, uint8 0..255.
+
+    `cv2.fillPoly` paints its outline too and so grows a polygon by `_OUTLINE` pixels; corners are pulled in as much.
+    """
+    height, width = hw
+    away = polygon_P2 - polygon_P2.mean(0)
+    length = np.sqrt((away * away).sum(1, keepdims=True)) + 1e-6
+    points = (polygon_P2 - away * np.minimum(_OUTLINE / fine / length, 1.0)) * fine - 0.5
+    fixed = np.rint(np.clip(points * 16, -(2**24), 2**24)).astype(np.int32)
+    mask = np.zeros((height * fine, width * fine), np.uint8)
+    cv2.fillPoly(mask, [fixed], (255,), cv2.LINE_AA, 4)
+    if fine > 1:
+        return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    return mask

@@ -1,0 +1,21 @@
+"""No occlusion: the control of every experiment."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from occlufer.occlusion.base import Occluder
+from occlufer.types import FloatArray, UInt8Array
+
+
+class NoOcclusion(Occluder[None]):
+    """Leaves the face as it is; draws nothing from the generator, so that it is paired with every other condition."""
+
+    def sample(self, rng: np.random.Generator, landmarks_N3: FloatArray, image_hw: tuple[int, int]) -> None:
+        """Nothing to draw."""
+
+    def apply(
+        self, image_HWC: UInt8Array, landmarks_N3: FloatArray, params: None
+    ) -> tuple[UInt8Array, FloatArray]:
+        """A copy of the image, and zeros."""
+        return image_HWC.copy(), np.zeros(image_HWC.shape[:2], np.float32)

@@ -1,0 +1,206 @@
+"""Where each pixel of the image comes from in a template: thin-plate splines, bent strips, and head pose.
+
+Canonical coordinates are those of `landmarks.topology.mean_mesh`: the unit is the distance of the outer eye corners,
+the origin lies midway between them, x points to the subject's left, y down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from occlufer.landmarks import topology
+
+Float64 = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
+InverseMap = Callable[[Float64], Float64]
+"""Image points (P, 2) in pixels -> canonical points (P, 2)."""
+
+MEAN_LENGTH = 1.758
+"""Forehead (10) to chin (152) on the mean face, canonical units."""
+
+_POSE_POINTS = (
+    33,
+    133,
+    362,
+    263,
+    168,
+    6,
+    197,
+    195,
+    5,
+    4,
+    127,
+    356,
+    162,
+    389,
+    234,
+    454,
+    21,
+    251,
+    151,
+    9,
+    98,
+    327,
+)
+
+
+def _radial(squared: Float64) -> Float64:
+    radial: Float64 = squared * np.log(squared + 1e-9)
+    return radial
+
+
+def thin_plate(source_K2: Float64, target_K2: Float64, smoothing_K: Float64) -> InverseMap:
+    """The thin-plate spline that carries `source_K2` near `target_K2` (Bookstein 1989, doi 10.1109/34.24792).
+
+    Args:
+        source_K2: points in the image, pixels.
+        target_K2: the same points in canonical coordinates.
+        smoothing_K: per point; 0 passes through it, larger lets the map miss it rather than bend.
+    """
+    count = len(source_K2)
+    centre = source_K2.mean(0)
+    size = np.sqrt(((source_K2 - centre) ** 2).sum(1).mean()) + 1e-6
+    knots = (source_K2 - centre) / size
+    system = np.zeros((count + 3, count + 3))
+    system[:count, :count] = _radial(_squared_distances(knots, knots))
+    system[np.arange(count), np.arange(count)] += smoothing_K
+    system[:count, count] = system[count, :count] = 1.0
+    system[:count, count + 1 :] = knots
+    system[count + 1 :, :count] = knots.T
+    system[
+        np.arange(count, count + 3), np.arange(count, count + 3)
+    ] = -1e-9  # all points in one place: still solvable
+    right = np.zeros((count + 3, 2))
+    right[:count] = target_K2
+    weights: Float64 = np.linalg.solve(system, right)
+
+    def inverse(points_P2: Float64) -> Float64:
+        points = (points_P2 - centre) / size
+        bent: Float64 = _radial(_squared_distances(points, knots)) @ weights[:count]
+        flat: Float64 = bent + points @ weights[count + 1 :] + weights[count]
+        return flat
+
+    return inverse
+
+
+def _squared_distances(left: Float64, right: Float64) -> Float64:
+    squared = (left**2).sum(1)[:, None] + (right**2).sum(1)[None] - 2.0 * (left @ right.T)
+    rounded_up: Float64 = np.maximum(squared, 0.0)
+    return rounded_up
+
+
+def strip(
+    path_K2: Float64, u_K: Float64, down_2: Float64, reach: tuple[float, float]
+) -> tuple[InverseMap, Float64]:
+    """A band bent round the head, seen from the front: its path in the image, and the direction of its height.
+
+    Parts that turn away behind the band's own silhouette are dropped, so that nothing folds back or is squeezed.
+
+    Args:
+        path_K2: image points of the band's middle line, pixels, from the subject's right to the left; K is odd.
+        u_K: their coordinate along the band, increasing.
+        down_2: image vector of one canonical unit of height.
+        reach: canonical height of the band's upper and lower limit.
+
+    Returns:
+        The map, and the corners (4, 2) in pixels beyond which the band must not be painted: there it has no end.
+    """
+    length = float(down_2 @ down_2) + 1e-9
+    normal = np.array([down_2[1], -down_2[0]]) / np.sqrt(length)
+    along, heights = path_K2 @ normal, path_K2 @ down_2
+    middle = len(along) // 2
+    left = middle + int(np.argmax(along[middle:]))
+    right = middle - int(np.argmax(-along[middle::-1]))
+    shown = slice(right, left + 1)
+    at_K, u_shown, height_K = np.maximum.accumulate(along[shown]), u_K[shown], heights[shown]
+
+    def inverse(points_P2: Float64) -> Float64:
+        at = points_P2 @ normal
+        height = points_P2 @ down_2 - np.interp(at, at_K, height_K)
+        return np.stack([np.interp(at, at_K, u_shown), height / length], 1)
+
+    ends = path_K2[[right, left]]
+    up, low = (ends + value * down_2 for value in reach)
+    return inverse, np.array([up[0], up[1], low[1], low[0]])
+
+
+@dataclass(frozen=True, slots=True)
+class HeadPose:
+    """Weak-perspective pose: image = scale * (rotation @ canonical)[:2] + origin.
+
+    Attributes:
+        rotation: (3, 3), orthonormal, from canonical axes to the image's (x right, y down, z away).
+        scale: pixels of one canonical unit.
+        origin: (3,) pixels, where the canonical origin falls.
+    """
+
+    rotation: Float64
+    scale: float
+    origin: Float64
+
+    @property
+    def yaw(self) -> float:
+        """Sine of the turn: positive when the face looks to the image's left, so that its left side shows."""
+        return float(self.rotation[0, 2])
+
+    def project(self, points_P3: Float64) -> Float64:
+        """Canonical points (P, 3) -> image pixels (P, 2)."""
+        projected: Float64 = points_P3 @ (self.scale * self.rotation[:2]).T + self.origin[:2]
+        return projected
+
+    def canonical(self, points_P3: Float64) -> Float64:
+        """Landmarks (P, 3) in pixels -> canonical axes (P, 3): the face turned to the front."""
+        turned: Float64 = (points_P3 - self.origin) @ self.rotation / self.scale
+        return turned
+
+
+def head_pose(landmarks_N3: Floats) -> HeadPose:
+    """Pose of the upper head by Procrustes alignment of points that no expression moves (Kabsch 1976).
+
+    Args:
+        landmarks_N3: (468, 3) pixels with mediapipe's z.
+    """
+    mean = topology.mean_mesh()[list(_POSE_POINTS)].astype(np.float64)
+    found = landmarks_N3[list(_POSE_POINTS)].astype(np.float64)
+    mean_centre, found_centre = mean.mean(0), found.mean(0)
+    mean, found = mean - mean_centre, found - found_centre
+    left, stretch, right = np.linalg.svd(found.T @ mean)
+    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
+    rotation = (left * sign) @ right
+    scale = max(float((stretch * sign).sum() / (mean**2).sum()), 1e-3)
+    return HeadPose(rotation, scale, found_centre - scale * rotation @ mean_centre)
+
+
+def keep_outward(
+    points_K2: Float64, canonical_K2: Float64, upright: tuple[Float64, Float64], *, least: float
+) -> tuple[Float64, Float64]:
+    """Push points of a far cheek back outside the profile, so that a map through them cannot fold.
+
+    Args:
+        points_K2: image points, pixels; those with canonical x = 0 come first, from top to bottom.
+        canonical_K2: the same points in canonical coordinates; x < 0 is the subject's right.
+        upright: image points (2,) of the forehead (10) and the chin (152).
+        least: smallest distance from the profile allowed, as a share of the distance on the mean face.
+
+    Returns:
+        The points, and for each how foreshortened it is: 0 as on the mean face or wider, 1 at the profile or beyond.
+    """
+    top, bottom = upright
+    down = bottom - top
+    length = float(np.hypot(*down)) + 1e-6
+    across = np.array([down[1], -down[0]]) / length
+    x, y = canonical_K2[:, 0], canonical_K2[:, 1]
+    middle = int(np.count_nonzero(x == 0))
+    at = (points_K2 - top) @ across
+    profile = np.interp(y, y[:middle], at[:middle])
+    side = np.sign(x)
+    outward = side * (at - profile)
+    expected = (length / MEAN_LENGTH) * np.abs(x)
+    missing = np.maximum(least * expected - outward, 0.0) * side
+    foreshortening = np.where(side == 0, 0.0, 1.0 - np.clip(outward / np.maximum(expected, 1e-6), 0.0, 1.0))
+    return points_K2 + missing[:, None] * across, foreshortening

@@ -1,0 +1,111 @@
+"""What a mask and a headset cover, and what they leave."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+
+from occlufer.occlusion.headset import Headset, HeadsetParams
+from occlufer.occlusion.mask import MaskParams, SurgicalMask
+from occlufer.occlusion.scores import placement_scores
+from occlufer.occlusion.templates import surgical, visor
+from occlufer.types import ConfigError, seeded_rng
+
+_MASK = SurgicalMask(colours={"blue": 1, "black": 1})
+_HEADSET = Headset(colours={"white": 1, "black": 1})
+_TURNS = [(0, 0, 0), (20, 0, 0), (-20, 0, 0), (0, 15, 0), (0, -15, 0), (0, 0, 35), (15, 10, -160)]
+
+
+@pytest.mark.parametrize("size", [48, 112, 224])
+@pytest.mark.parametrize(("yaw", "pitch", "roll"), _TURNS)
+def test_mask_covers_nose_to_chin_and_leaves_the_eyes(make_face, size, yaw, pitch, roll):
+    face = make_face(size, yaw=yaw, pitch=pitch, roll=roll, share=0.26, centre=(0.5, 0.5))
+    for seed in range(4):
+        scores = placement_scores(_MASK(seeded_rng(seed), face.image, face.landmarks)[1], face.landmarks)
+        assert scores.lower_face > (0.9 if size > 48 else 0.86)  # eyes 12 px apart at 48 px
+        assert scores.nose_and_mouth > 0.97
+        assert scores.eyes < 0.01
+        assert scores.brows == 0
+        assert scores.outside < 0.09
+
+
+@pytest.mark.parametrize("size", [48, 112, 224])
+@pytest.mark.parametrize(("yaw", "pitch", "roll"), _TURNS)
+def test_headset_covers_eyes_and_brows_and_leaves_the_mouth(make_face, size, yaw, pitch, roll):
+    face = make_face(size, yaw=yaw, pitch=pitch, roll=roll, share=0.26, centre=(0.5, 0.5))
+    for seed in range(4):
+        scores = placement_scores(_HEADSET(seeded_rng(seed), face.image, face.landmarks)[1], face.landmarks)
+        assert scores.eyes == 1
+        assert scores.brows > 0.95
+        assert scores.mouth == 0
+        assert scores.nostrils < 0.1
+        assert scores.outside < 0.17
+
+
+def test_mask_turns_without_a_jump(make_face):
+    params = MaskParams("blue", (0.0, 0.0), 1.0, 1.0)
+    alphas = []
+    for yaw in np.arange(-60, 60.1, 1.5):
+        face = make_face(96, yaw=yaw, share=0.3)
+        alphas.append(_MASK.apply(face.image, face.landmarks, params)[1])
+    steps = [np.abs(after - before).mean() for before, after in itertools.pairwise(alphas)]
+    assert max(steps) < 0.02
+
+
+def test_headset_strap_reaches_the_temple(make_face):
+    face = make_face(224, share=0.26, centre=(0.5, 0.5))
+    params = HeadsetParams("black", (0.0, 0.0), 1.0, 0.0, 1.0)
+    alpha = _HEADSET.apply(face.image, face.landmarks, params)[1]
+    for temple in (127, 356):
+        x, y = face.landmarks[temple, :2].round().astype(int)
+        assert alpha[y - 4 : y + 5, x - 3 : x + 4].max() > 0.9
+
+
+def test_edges_are_soft_at_48_pixels(make_face):
+    face = make_face(48)
+    for occluder in (_MASK, _HEADSET):
+        alpha = occluder(seeded_rng(1), face.image, face.landmarks)[1]
+        between = (alpha > 0.1) & (alpha < 0.9)
+        assert between.sum() > 20
+
+
+def test_moves_with_the_face_by_fractions_of_a_pixel(make_face):
+    params = MaskParams("white", (0.0, 0.0), 1.0, 1.0)
+    face = make_face(48)
+    before = _MASK.apply(face.image, face.landmarks, params)[1]
+    moved = face.landmarks + np.array([0.2, 0, 0], np.float32)
+    after = _MASK.apply(face.image, moved, params)[1]
+    columns = np.arange(48)
+    shift = (after.sum(0) @ columns) / after.sum() - (before.sum(0) @ columns) / before.sum()
+    assert shift == pytest.approx(0.2, abs=0.06)
+
+
+def test_darker_photos_get_darker_occluders(make_face):
+    face = make_face(64)
+    dark = dataclasses.replace(face, image=face.image // 4)
+    for occluder in (_MASK, _HEADSET):
+        bright_out, alpha = occluder(seeded_rng(2), face.image, face.landmarks)
+        dark_out, _ = occluder(seeded_rng(2), dark.image, face.landmarks)
+        opaque = alpha > 0.95
+        assert dark_out[opaque].mean() < 0.75 * bright_out[opaque].mean()
+
+
+@pytest.mark.parametrize("template", [surgical.surgical_mask("blue"), visor.headset("white")])
+def test_templates_are_symmetric_and_premultiplied(template):
+    for level in template.levels[:2]:
+        assert np.abs(level.astype(int) - level[:, ::-1]).max() <= 1
+        assert (level[..., :3] <= level[..., 3:]).all()
+
+
+def test_bad_arguments_say_what_to_do():
+    with pytest.raises(ConfigError, match="Did you mean 'blue'"):
+        SurgicalMask(colours={"bleu": 1})
+    with pytest.raises(ConfigError, match=r"shift_range must be \[low, high\]"):
+        SurgicalMask(colours={"blue": 1}, shift_range=(0.2, 0.1))
+    with pytest.raises(ConfigError, match="sum to more than 0"):
+        Headset(colours={"white": 0})
+    with pytest.raises(TypeError):
+        Headset(colours={"white": 1}, colour="white")  # type: ignore[call-arg]
