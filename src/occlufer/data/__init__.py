@@ -1,0 +1,1 @@
+"""From a dataset, a landmark cache and an occluder to the batches that a network meets."""

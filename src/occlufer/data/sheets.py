@@ -1,0 +1,60 @@
+"""Contact sheets: faces in rows, each row with its name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from occlufer.types import UInt8Array
+
+_GAP = 2
+_TEXT_HEIGHT = 16
+_PAPER, _INK = 250, (40, 40, 40)
+
+
+def contact_sheet(
+    rows: Sequence[Sequence[UInt8Array]],
+    *,
+    tile: int,
+    captions: Sequence[Sequence[str]] | None = None,
+    row_names: Sequence[str] | None = None,
+) -> UInt8Array:
+    """Lay faces out in a grid.
+
+    Args:
+        rows: uint8 RGB images of any size; they are scaled to `tile` by whole pixels' areas or linearly.
+        tile: side of a tile in pixels.
+        captions: a line under each tile.
+        row_names: a line above each row.
+
+    Returns:
+        The sheet, uint8 RGB.
+    """
+    columns = max(len(row) for row in rows)
+    above = _TEXT_HEIGHT if row_names else 0
+    below = _TEXT_HEIGHT if captions else 0
+    step = above + tile + below + _GAP
+    paper = np.full((len(rows) * step + _GAP, columns * (tile + _GAP) + _GAP, 3), _PAPER, np.uint8)
+    for r, row in enumerate(rows):
+        for c, image_HWC in enumerate(row):
+            top, left = _GAP + r * step + above, _GAP + c * (tile + _GAP)
+            paper[top : top + tile, left : left + tile] = _to_tile(image_HWC, tile)
+    sheet = Image.fromarray(paper)
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=11)
+    for r in range(len(rows)):
+        top = _GAP + r * step
+        if row_names:
+            draw.text((_GAP, top), row_names[r], fill=_INK, font=font)
+        for c, caption in enumerate(captions[r] if captions else ()):
+            draw.text((_GAP + c * (tile + _GAP), top + above + tile), caption, fill=_INK, font=font)
+    return np.asarray(sheet)
+
+
+def _to_tile(image_HWC: UInt8Array, tile: int) -> UInt8Array:
+    shrink = image_HWC.shape[0] > tile
+    method = cv2.INTER_AREA if shrink else cv2.INTER_CUBIC
+    return cv2.resize(image_HWC, (tile, tile), interpolation=method)  # type: ignore[return-value]

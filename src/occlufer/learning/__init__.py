@@ -1,0 +1,1 @@
+"""Networks and how they learn: knows tensors, torch, timm and Lightning, and nothing of files or faces."""

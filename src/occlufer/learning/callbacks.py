@@ -1,0 +1,99 @@
+"""What a training leaves behind while it runs: checkpoints that survive a kill, and the history of its epochs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, final
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning_fabric.utilities.types import _PATH
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
+
+from occlufer.files import atomic_path
+
+MONITOR = "val_f1_macro"
+"""Choices are made on this, which is measured on validation faces only."""
+
+HistoryRow = dict[str, float]
+
+
+@final
+class History(Callback):
+    """One row an epoch, kept in the checkpoint, so that a resumed run has its whole history and no row twice.
+
+    Args:
+        write: called after every epoch with all rows so far (on the first device).
+    """
+
+    def __init__(self, write: Callable[[list[HistoryRow]], None]) -> None:
+        self.write = write
+        self.rows: list[HistoryRow] = []
+        self._seconds_before = 0.0
+        self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Wall seconds of training, earlier sessions up to their last checkpoint included."""
+        return self._seconds_before + time.monotonic() - self._started
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Add the epoch's row."""
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+        row = {
+            "epoch": trainer.current_epoch,
+            "learning_rate": rate,
+            **metrics,
+            "seconds": round(self.seconds, 1),
+        }
+        self.rows.append(row)
+        if trainer.logger is not None:
+            trainer.logger.log_metrics(row, step=trainer.global_step)
+        if trainer.is_global_zero:
+            self.write(self.rows)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"rows": self.rows, "seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on after the checkpoint's epoch."""
+        self.rows = list(state_dict["rows"])
+        self._seconds_before = float(state_dict["seconds"])
+        self._started = time.monotonic()
+
+
+@final
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Checkpoints are written beside and renamed, so that a kill leaves the old one or the new one."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None
+    ) -> None:
+        """Write a checkpoint; raises `StorageError` when the disk does not take it."""
+        with atomic_path(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
+
+
+def checkpoint_callbacks(folder: Path, *, patience: int | None) -> list[Callback]:
+    """best.ckpt by validation macro F1 and last.ckpt in `folder`, and early stopping after `patience` epochs."""
+    # Order: the best one first, then the last one. If a kill falls between them, the resumed run writes the same
+    # best one again.
+    best = ModelCheckpoint(
+        dirpath=folder, filename="best", monitor=MONITOR, mode="max", save_top_k=1, save_last=False,
+        save_on_train_epoch_end=True, enable_version_counter=False,
+    )  # fmt: skip
+    last = ModelCheckpoint(
+        dirpath=folder, filename="last", monitor=None, save_top_k=1, save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )  # fmt: skip
+    callbacks: list[Callback] = [best, last]
+    if patience is not None:
+        callbacks.append(
+            EarlyStopping(monitor=MONITOR, mode="max", patience=patience, check_on_train_epoch_end=True)
+        )
+    return callbacks

@@ -1,0 +1,1 @@
+"""Networks: functions or classes that make an `nn.Module` from plain values."""

@@ -1,0 +1,1 @@
+"""Objectives: modules that make a loss from logits and labels."""

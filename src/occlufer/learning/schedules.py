@@ -1,0 +1,53 @@
+"""Learning-rate schedules, in the form that Lightning wants: each takes the optimiser and the number of steps."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau
+
+Schedule = dict[str, Any]
+"""Lightning's `lr_scheduler` dictionary."""
+
+
+def one_cycle(optimizer: Optimizer, total_steps: int, *, warmup_share: float = 0.2) -> Schedule:
+    """Up to the optimiser's rate in `warmup_share` of the steps, then down to nothing (Smith & Topin 2019)."""
+    rates = [group["lr"] for group in optimizer.param_groups]
+    return _each_step(
+        OneCycleLR(
+            optimizer, max_lr=rates, total_steps=total_steps, pct_start=warmup_share, cycle_momentum=False
+        )
+    )
+
+
+def cosine(optimizer: Optimizer, total_steps: int, *, floor: float = 0.0) -> Schedule:
+    """From the optimiser's rate down half a cosine to `floor` times it (Loshchilov & Hutter 2017)."""
+    lowest = floor * max(group["lr"] for group in optimizer.param_groups)
+    return _each_step(CosineAnnealingLR(optimizer, T_max=total_steps, eta_min=lowest))
+
+
+def plateau(
+    optimizer: Optimizer,
+    total_steps: int,
+    *,
+    factor: float = 0.75,
+    patience: int = 5,
+    min_lr: float = 1e-4,
+    monitor: str = "val_f1_macro",
+) -> Schedule:
+    """Times `factor` whenever the monitored validation score has not risen for `patience` epochs."""
+    mode: Literal["min", "max"] = "min" if monitor.endswith("loss") else "max"
+    scheduler = ReduceLROnPlateau(optimizer, mode=mode, factor=factor, patience=patience, min_lr=min_lr)
+    # Lightning would step it after it has saved the checkpoint, so that a resumed run lacks a step: the module steps
+    # it before, and Lightning (which asks every `frequency` epochs) only keeps its state.
+    return {"scheduler": scheduler, "interval": "epoch", "frequency": 1 << 40, "monitor": monitor}
+
+
+def constant(optimizer: Optimizer, total_steps: int) -> Schedule:
+    """The optimiser's rate throughout."""
+    return _each_step(ConstantLR(optimizer, factor=1.0, total_iters=0))
+
+
+def _each_step(scheduler: Any) -> Schedule:
+    return {"scheduler": scheduler, "interval": "step"}
