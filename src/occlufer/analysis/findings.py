@@ -1,0 +1,190 @@
+"""Plain sentences on what a study found, built from its tables. Significance is claimed only from the paired test."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from occlufer.analysis.metrics import condition_order, records
+
+ALPHA = 0.05
+_FEW_SEEDS = 3
+
+
+def condition_phrase(name: str) -> str:
+    """`uncovered faces`, `faces under mask`, ..."""
+    return "uncovered faces" if name == "none" else f"faces under {name}"
+
+
+def percent(share: float) -> str:
+    """A share as `71.2 %`; `–` for NaN."""
+    return "–" if math.isnan(share) else f"{100 * share:.1f} %"
+
+
+def points(low: float, high: float) -> str:
+    """An interval of a change in percentage points, with signs: `−12.1 to −8.0`."""
+    return f"{signed(low)} to {signed(high)}"
+
+
+def signed(share: float) -> str:
+    """A change in percentage points with a true minus sign; `–` for NaN."""
+    if math.isnan(share):
+        return "–"
+    text = f"{100 * share:+.1f}".replace("-", "−")
+    return "0.0" if text in ("+0.0", "−0.0") else text
+
+
+def p_value(p: float) -> str:
+    """`< .001` or three decimals."""
+    return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0") if p < 1 else "1"
+
+
+Cells = dict[tuple[str, str], float]
+"""(train, test) -> accuracy, averaged over seeds."""
+
+
+def findings(matrix: pd.DataFrame, recall: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
+    """Sentences for one block (one dataset, model and variant) from its rows of `tables.study_tables`."""
+    if not len(matrix):
+        return []
+    cells: Cells = {(row["train"], row["test"]): row["accuracy_mean"] for row in records(matrix)}
+    sentences = _baseline(matrix)
+    for test in [name for name in condition_order(matrix["test"]) if name != "none"]:
+        sentences += _cost(cells, comparisons, test)
+        sentences += _hardest_hit(recall, test)
+        sentences += _won_back(cells, comparisons, test)
+    sentences += _mask_or_headset(cells, comparisons)
+    return sentences
+
+
+def _baseline(matrix: pd.DataFrame) -> list[str]:
+    rows = records(matrix)
+    own = [row for row in rows if row["train"] == row["test"]]
+    parts = [f"{percent(row['accuracy_mean'])} on {condition_phrase(row['test'])}" for row in own]
+    majority = percent(rows[0]["majority_accuracy"])
+    sentences = []
+    if parts:
+        sentences.append(
+            f"Trained and tested on the same condition, accuracy was {_join(parts)} ({rows[0]['n']} test faces; "
+            f"always answering the largest class would reach {majority})."
+        )
+    sentences += [
+        f"Trained on {condition_phrase(row['train'])}, networks are no better on "
+        f"{condition_phrase(row['test'])} ({percent(row['accuracy_mean'])}) than always answering the largest "
+        f"class ({majority})."
+        for row in rows
+        if row["accuracy_mean"] <= row["majority_accuracy"]
+    ]
+    return sentences
+
+
+def _cost(cells: Cells, comparisons: pd.DataFrame, test: str) -> list[str]:
+    before, after = cells.get(("none", "none")), cells.get(("none", test))
+    if before is None or after is None:
+        return []
+    verdict = _verdict(_select(comparisons, "cover", ("none", "none"), ("none", test)))
+    if after >= before:
+        return [
+            f"Trained on uncovered faces, networks did not fall under {test} ({percent(before)} uncovered, "
+            f"{percent(after)} covered): {verdict}."
+        ]
+    return [
+        f"Trained on uncovered faces, networks fell from {percent(before)} to {percent(after)} under {test}, "
+        f"{signed(after - before)} points: {verdict}."
+    ]
+
+
+def _hardest_hit(recall: pd.DataFrame, test: str) -> list[str]:
+    rows = recall[(recall["train"] == "none") & (recall["test"] == test)]
+    # Only falls whose whole interval lies below zero are named.
+    falls = rows[rows["change_high"] < 0].sort_values("change").head(2)
+    parts = [
+        f"{row['expression']} (recall {percent(row['recall'] - row['change'])} to {percent(row['recall'])}; "
+        f"95 % interval of the change {points(row['change_low'], row['change_high'])} points)"
+        for row in records(falls)
+    ]
+    return [f"What falls most under {test} is {_join(parts)}."] if parts else []
+
+
+def _won_back(cells: Cells, comparisons: pd.DataFrame, test: str) -> list[str]:
+    before = cells.get(("none", test))
+    if before is None:
+        return []
+    # The network trained on the condition itself says it; without one, every other train condition does.
+    trains = [train for train, tested in cells if tested == test and train != "none"]
+    sentences = []
+    for train in [test] if test in trains else trains:
+        after = cells[train, test]
+        verdict = _verdict(_select(comparisons, "train", ("none", test), (train, test)))
+        sentences.append(
+            f"Trained on {condition_phrase(train)}, they reached {percent(after)} on {condition_phrase(test)}, "
+            f"{signed(after - before)} points against training on uncovered faces: {verdict}."
+        )
+    return sentences
+
+
+def _mask_or_headset(cells: Cells, comparisons: pd.DataFrame) -> list[str]:
+    mask, headset = cells.get(("mask", "mask")), cells.get(("headset", "headset"))
+    if mask is None or headset is None:
+        return []
+    verdict = _verdict(_select(comparisons, "own", ("mask", "mask"), ("headset", "headset")))
+    return [
+        f"Each occluder with networks trained for it: {percent(mask)} under mask, {percent(headset)} under "
+        f"headset, {signed(headset - mask)} points: {verdict}."
+    ]
+
+
+def cautions(matrix: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
+    """What a reader of the findings of one block must keep in mind: what "significant" means, and too few seeds."""
+    sentences = []
+    if len(comparisons):
+        sentences.append(
+            "“Significant” means p < .05 in the exact McNemar test on the same faces, Holm-corrected for all tests "
+            "of the study, for one network at a time."
+        )
+    few = int(matrix["seeds"].min())
+    if few == 1:
+        where = "Every cell rests" if int(matrix["seeds"].max()) == 1 else "Some cells rest"
+        sentences.append(
+            f"{where} on one seed only: how much a second training would differ is not known, and the intervals "
+            "tell of other test faces, not of other trainings."
+        )
+    elif few < _FEW_SEEDS:
+        sentences.append(f"With {few} seeds a cell, the spread over trainings is known only roughly.")
+    return sentences
+
+
+def _select(
+    comparisons: pd.DataFrame, kind: str, first: tuple[str, str], second: tuple[str, str]
+) -> pd.DataFrame:
+    if not len(comparisons):
+        return comparisons
+    keep = comparisons["kind"] == kind
+    for (train, test), suffix in ((first, "first"), (second, "second")):
+        keep &= (comparisons[f"train_{suffix}"] == train) & (comparisons[f"test_{suffix}"] == test)
+    return comparisons[keep]
+
+
+def _verdict(rows: pd.DataFrame) -> str:
+    """What the paired tests say, one a seed: never more than "in k of n"."""
+    if not len(rows):
+        return "no paired test was possible, as no seed has both"
+    hits = rows["p_holm"] < ALPHA
+    worst = float(rows["p_holm"].max())
+    found = f"p {p_value(worst)}" if worst < 0.001 else f"p = {p_value(worst)}"
+    if len(rows) == 1:
+        return (
+            f"significant ({found}; one seed)" if hits.all() else f"not shown to differ ({found}; one seed)"
+        )
+    if rows.loc[hits, "difference"].gt(0).nunique() > 1:
+        return "the seeds disagree on the direction"
+    if hits.all():
+        return f"significant with each of the {len(rows)} seeds (largest {found})"
+    if not hits.any():
+        return f"not shown to differ with any of the {len(rows)} seeds"
+    return f"significant with {int(hits.sum())} of {len(rows)} seeds only"
+
+
+def _join(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

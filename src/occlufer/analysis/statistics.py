@@ -1,0 +1,153 @@
+"""Intervals, paired tests and spreads. Chance enters only through the generator handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+
+from occlufer.analysis.metrics import CLASSES, confusion
+
+Statistic = Callable[[ArrayLike], NDArray[np.float64]]
+"""Maps confusion counts (..., 7, 7) to (...) or (..., 7), such as `metrics.accuracy_of`."""
+
+RESAMPLES = 1000
+LEVEL = 0.95
+_CHUNK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value with a percentile interval, all of one shape: () or (7,)."""
+
+    value: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One network on one condition: its confusion counts, and those of every resample of the faces.
+
+    Attributes:
+        observed_77: int64 (7, 7), rows = truth.
+        resampled_B77: float32 (B, 7, 7), the same for B bootstrap resamples.
+        correct_N: bool, face by face.
+    """
+
+    observed_77: NDArray[np.int64]
+    resampled_B77: NDArray[np.float32]
+    correct_N: NDArray[np.bool_]
+
+
+class FaceBootstrap:
+    """Bootstrap resamples of test faces, drawn once and shared by all networks and conditions.
+
+    Because every `Cell` of one `FaceBootstrap` counts the same resampled faces, differences between cells are paired.
+    Percentile bootstrap: Efron & Tibshirani, *An Introduction to the Bootstrap*, 1993, chapter 13.
+    """
+
+    def __init__(self, labels_N: ArrayLike, *, rng: np.random.Generator, resamples: int = RESAMPLES) -> None:
+        self._labels_N = np.asarray(labels_N, dtype=np.int64)
+        faces = len(self._labels_N)
+        assert faces > 0
+        # How often a face is drawn: far below 256 (chance of 25 draws: 1e-25), so a byte is enough.
+        self._times_BN = np.empty((resamples, faces), dtype=np.uint8)
+        for row in self._times_BN:
+            row[:] = np.bincount(rng.integers(faces, size=faces), minlength=faces)
+
+    def cell(self, predictions_N: ArrayLike) -> Cell:
+        """Count the predictions int (N,) of one network under one condition, faces in the order of `labels_N`."""
+        predictions = np.asarray(predictions_N, dtype=np.int64)
+        one_hot = np.zeros((len(predictions), CLASSES * CLASSES), dtype=np.float32)
+        one_hot[np.arange(len(predictions)), self._labels_N * CLASSES + predictions] = 1
+        chunks = [
+            self._times_BN[start : start + _CHUNK].astype(np.float32) @ one_hot
+            for start in range(0, len(self._times_BN), _CHUNK)
+        ]
+        resampled = np.concatenate(chunks or [one_hot[:0]]).reshape(-1, CLASSES, CLASSES)
+        return Cell(confusion(self._labels_N, predictions), resampled, predictions == self._labels_N)
+
+
+def interval(statistic: Statistic, cells: Sequence[Cell], *, level: float = LEVEL) -> Interval:
+    """A statistic averaged over cells (the seeds of one design), with its interval over the test faces.
+
+    The interval says how the mean would vary with other faces; it knows nothing of other seeds (see `spread`).
+    """
+    value, resampled = _means(statistic, cells)
+    return _percentile(value, resampled, level)
+
+
+def difference(
+    statistic: Statistic, first: Sequence[Cell], second: Sequence[Cell], *, level: float = LEVEL
+) -> Interval:
+    """Second minus first, each averaged over its cells, with a paired interval over the test faces.
+
+    All cells must come from one `FaceBootstrap`.
+    """
+    value_a, resampled_a = _means(statistic, first)
+    value_b, resampled_b = _means(statistic, second)
+    return _percentile(value_b - value_a, resampled_b - resampled_a, level)
+
+
+@dataclass(frozen=True, slots=True)
+class PairedTest:
+    """Exact McNemar test: faces that only the first or only the second got right, and the two-sided p value."""
+
+    only_first: int
+    only_second: int
+    p: float
+
+
+def paired_test(first_N: ArrayLike, second_N: ArrayLike) -> PairedTest:
+    """Exact McNemar test of two bool arrays (N,), "was this face read rightly", on the same faces in the same order.
+
+    McNemar, *Psychometrika* 12, 1947; exact form: binomial with n = discordant faces, p = 1/2 (statsmodels).
+    """
+    first, second = np.asarray(first_N, dtype=bool), np.asarray(second_N, dtype=bool)
+    assert first.shape == second.shape
+    table = np.array(
+        [
+            [(first & second).sum(), (first & ~second).sum()],
+            [(~first & second).sum(), (~first & ~second).sum()],
+        ]
+    )
+    only_first, only_second = int(table[0, 1]), int(table[1, 0])
+    p = float(mcnemar(table, exact=True).pvalue) if only_first + only_second else 1.0
+    return PairedTest(only_first, only_second, p)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p values corrected for their number: Holm, *Scandinavian Journal of Statistics* 6, 1979 (statsmodels)."""
+    if not p_values:
+        return []
+    return [float(value) for value in multipletests(list(p_values), method="holm")[1]]
+
+
+def spread(values: Sequence[float]) -> tuple[float, float, int]:
+    """Mean, sample standard deviation (n - 1; NaN for one value) and number of values: the seeds of one design."""
+    array = np.asarray(values, dtype=np.float64)
+    assert len(array) > 0
+    return float(array.mean()), float(array.std(ddof=1)) if len(array) > 1 else float("nan"), len(array)
+
+
+def _means(statistic: Statistic, cells: Sequence[Cell]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    observed = np.mean([statistic(cell.observed_77) for cell in cells], axis=0)
+    resampled = np.mean([statistic(cell.resampled_B77) for cell in cells], axis=0)
+    return np.asarray(observed), np.asarray(resampled)
+
+
+def _percentile(value: NDArray[np.float64], resampled: NDArray[np.float64], level: float) -> Interval:
+    columns = resampled.reshape(len(resampled), -1)
+    bounds = np.full((2, columns.shape[1]), np.nan)
+    # A class without faces is NaN in every resample; a rare one is missing from some of them only.
+    known = ~np.isnan(columns).all(axis=0)
+    if len(columns) and known.any():
+        tail = 100 * (1 - level) / 2
+        bounds[:, known] = np.nanpercentile(columns[:, known], (tail, 100 - tail), axis=0)
+    low, high = bounds.reshape(2, *value.shape)
+    return Interval(value, low, high)

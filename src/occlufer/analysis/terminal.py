@@ -1,0 +1,69 @@
+"""The matrix of a study for the terminal."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from occlufer.analysis.metrics import condition_order
+from occlufer.analysis.study import Block, Study, load_study
+from occlufer.analysis.tables import matrix_table, of_block, scores_table
+
+
+def matrix_text(study: Path | Study) -> RenderableType:
+    """Train x test condition, accuracy and macro F1 in per cent, mean and sd over seeds: one table a block.
+
+    Args:
+        study: a study's folder, or what `load_study` returned.
+
+    Raises:
+        RunError: there is no run folder.
+    """
+    loaded = load_study(study) if isinstance(study, Path) else study
+    matrix = matrix_table(scores_table(loaded))
+    parts: list[RenderableType] = [_block_table(block, of_block(matrix, block)) for block in loaded.blocks]
+    if not parts:
+        parts.append(Text("No run of this study is finished."))
+    parts += [Text(f"Left out: {item.name}. {item.reason}") for item in loaded.left_out]
+    parts += [Text(f"Note: {warning}") for warning in loaded.warnings]
+    return Group(*parts)
+
+
+def _block_table(block: Block, matrix: pd.DataFrame) -> Table:
+    first = matrix.iloc[0]
+    table = Table(
+        title=escape(block.title),
+        title_justify="left",
+        caption=f"Accuracy / macro F1, %; {_seeds(matrix)}; n = {first['n']} faces; "
+        f"largest class alone {100 * first['majority_accuracy']:.1f}",
+        caption_justify="left",
+    )
+    tests = condition_order(matrix["test"])
+    table.add_column("trained on")
+    for test in tests:
+        table.add_column(f"tested on {escape(test)}", justify="right")
+    for train in condition_order(matrix["train"]):
+        cells = {row.test: row for row in matrix[matrix["train"] == train].itertuples()}
+        table.add_row(escape(train), *(_cell(cells[test]) if test in cells else "–" for test in tests))
+    return table
+
+
+def _cell(row: object) -> str:
+    parts = []
+    for name in ("accuracy", "f1_macro"):
+        mean, sd = getattr(row, f"{name}_mean"), getattr(row, f"{name}_sd")
+        parts.append(f"{100 * mean:.1f}" + ("" if math.isnan(sd) else f" ±{100 * sd:.1f}"))
+    return " / ".join(parts)
+
+
+def _seeds(matrix: pd.DataFrame) -> str:
+    low, high = int(matrix["seeds"].min()), int(matrix["seeds"].max())
+    if high == 1:
+        return "one seed"
+    return f"mean ± sd over {low if low == high else f'{low} to {high}'} seeds"

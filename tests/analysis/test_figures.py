@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from occlufer.analysis import figures
+from occlufer.analysis.study import load_study
+from occlufer.analysis.tables import study_tables
+from occlufer.types import EXPRESSIONS
+
+
+@pytest.fixture(scope="module")
+def tables(study_folder: Path):
+    return study_tables(load_study(study_folder), resamples=50)
+
+
+def texts(axes) -> set[str]:
+    return {text.get_text() for text in axes.texts}
+
+
+def test_the_heat_map_prints_every_value(tables) -> None:
+    figure = figures.matrix_figure(tables["matrix"], "accuracy")
+    expected = {
+        f"{100 * row['accuracy_mean']:.1f}\n± {100 * row['accuracy_sd']:.1f}"
+        for _, row in tables["matrix"].iterrows()
+    }
+    assert texts(figure.axes[0]) == expected
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["none", "mask", "headset"]
+
+
+def test_confusions_show_shares_of_the_true_class_and_counts(tables) -> None:
+    rows = tables["confusion"][tables["confusion"]["train"] == "none"]
+    panel = figures.confusion_figure(rows).axes[0]
+    first = rows[(rows["test"] == "none") & (rows["truth"] == "anger")].iloc[0]
+    faces = sum(first[f"as_{name}"] for name in EXPRESSIONS)
+    assert {str(first["as_anger"]), f"{100 * first['as_anger'] / faces:.0f}"} <= texts(panel)
+
+
+def test_recall_has_a_panel_a_train_condition_and_conditions_keep_their_colour(tables) -> None:
+    figure = figures.recall_figure(tables["recall"])
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [
+        "trained on none",
+        "trained on mask",
+        "trained on headset",
+    ]
+    few = figures.recall_figure(tables["recall"][tables["recall"]["test"] == "headset"])
+    lines = [figure.axes[0].containers[2].lines[0], few.axes[0].containers[0].lines[0]]
+    assert lines[0].get_color() == lines[1].get_color() == figures.LIGHT.series[2]
+
+
+def test_history_tolerates_missing_columns(tables) -> None:
+    figure = figures.history_figure(tables["history"].drop(columns=["val_loss", "val_f1_macro"]))
+    assert len(figure.axes[0].lines) == 6
+    assert not figure.axes[1].lines
+
+
+def test_saving_writes_the_three_formats_without_pyplot_and_repeatably(tables, tmp_path: Path) -> None:
+    heads = {"svg": b"<?xml", "pdf": b"%PDF", "png": b"\x89PNG"}
+    contents = []
+    for folder in ("a", "b"):
+        paths = figures.save(figures.matrix_figure(tables["matrix"], "f1_macro"), tmp_path / folder, "matrix")
+        assert all(path.read_bytes().startswith(heads[path.suffix[1:]]) for path in paths)
+        contents.append(paths[0].read_bytes())
+    assert contents[0] == contents[1]
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
+        "matrix.pdf",
+        "matrix.png",
+        "matrix.svg",
+    ]
+    assert "matplotlib.pyplot" not in sys.modules
+
+
+@pytest.mark.parametrize("theme", [figures.LIGHT, figures.DARK], ids=lambda theme: theme.name)
+@pytest.mark.parametrize("share", [0, 0.25, 0.5, 0.75, 1])
+def test_printed_values_stand_out_from_their_cell(theme: figures.Theme, share: float) -> None:
+    def luminance(colour) -> float:
+        from matplotlib.colors import to_rgb
+
+        linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted([luminance(theme.colormap(share)), luminance(theme.text_on(share))])
+    assert (high + 0.05) / (low + 0.05) >= 4.0

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import base64
+import io
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+import fakes_runs
+from occlufer.analysis.report import Report, matrix_text, write_report
+from occlufer.analysis.study import load_study
+from occlufer.analysis.tables import study_tables
+from occlufer.types import RunError
+
+
+class Links(HTMLParser):
+    """Collects what a browser would fetch or follow, and every tag."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name in ("src", "srcset", "href", "action", "data", "poster", "background"):
+                self.found.append(value or "")
+
+
+@pytest.fixture(scope="module")
+def report(study_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    return write_report(study_folder, output=tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def page(report: Report) -> str:
+    return report.path.read_text(encoding="utf-8")
+
+
+def test_the_page_asks_for_nothing_outside_itself(page: str, report: Report) -> None:
+    links = Links()
+    links.feed(page)
+    assert "script" not in links.tags
+    assert "link" not in links.tags
+    pictures = [link for link in links.found if link.startswith("data:image/")]
+    others = [link for link in links.found if not link.startswith("data:image/")]
+    assert len(pictures) > 10
+    for link in others:
+        assert link.startswith("#") or (report.path.parent / link).is_file(), link
+    anchors = set(re.findall(r'id="([^"]+)"', page))
+    assert {link[1:] for link in others if link.startswith("#")} <= anchors
+    assert not re.findall(r"(?:https?:)?//[a-z]", re.sub(r"data:image/[^\"]+", "", page))
+    assert "@import" not in page
+    assert "url(" not in page
+
+
+def test_inlined_vector_images_fetch_nothing(page: str) -> None:
+    for encoded in re.findall(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", page):
+        svg = base64.b64decode(encoded).decode()
+        assert not re.findall(r'(?:href|src)="(?!#)', svg)
+
+
+def test_the_page_holds_what_a_reader_needs(page: str) -> None:
+    for words in ("What was found", "Train condition × test condition", "Recall by class", "Confusion matrices",
+                  "Training curves", "Faces dropped", "What was run", "How to read it", "largest class",
+                  "occlufer train occlusion=mask seed=1", "torch 2.14.1", "max_epochs: 8", "samples.png"):  # fmt: skip
+        assert words in page, words
+
+
+def test_incomplete_runs_are_named_with_the_reason(page: str, report: Report) -> None:
+    assert "1 run is left out of every number" in page
+    assert re.search(r"none_small_cnn_seed2_\w+</code>: Unfinished after 3 epochs", page)
+    assert "Unfinished after 3 epochs" in report.summary
+
+
+def test_the_csvs_are_the_tables(report: Report, study_folder: Path) -> None:
+    tables = study_tables(load_study(study_folder))
+    assert sorted(report.tables) == sorted(tables)
+    for name, table in tables.items():
+        assert report.tables[name].parent == report.path.parent / "tables"
+        found = pd.read_csv(report.tables[name])
+        again = pd.read_csv(io.StringIO(table.to_csv(index=False)))
+        pd.testing.assert_frame_equal(found, again)
+        assert len(found) == len(table)
+
+
+def test_printed_numbers_are_those_of_the_csv(page: str, report: Report) -> None:
+    for _, row in pd.read_csv(report.tables["matrix"]).iterrows():
+        assert f"{100 * row['accuracy_mean']:.1f} ± {100 * row['accuracy_sd']:.1f}" in page
+
+
+def test_the_report_goes_into_the_study_folder_and_leaves_nothing_else(tmp_path: Path) -> None:
+    folder = fakes_runs.make_study(tmp_path, conditions=("none",), n=30)
+    report = write_report(folder)
+    assert report.path == folder / "report.html"
+    assert not list(folder.rglob("*.tmp"))
+    assert len(load_study(folder).found) == 1
+    assert "one seed" in report.summary
+
+
+def test_names_are_escaped(tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script>"
+    run = fakes_runs.make_run(
+        tmp_path / "s", model=evil, dataset=evil, condition="no<b>ne", tests=("no<b>ne",), n=30
+    )
+    run.write_json("environment.json", {"packages": {evil: evil}, "command": [evil], "platform": evil})
+    shutil.copytree(run.folder, tmp_path / "s" / "copy & <i>")
+    (tmp_path / "s" / "copy & <i>" / "run.json").unlink()
+    page = write_report(tmp_path / "s").path.read_text(encoding="utf-8")
+    links = Links()
+    links.feed(page)
+    assert not {"script", "b", "i"} & set(links.tags)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert all(path.parent == tmp_path / "s" / "figures" for path in (tmp_path / "s").rglob("confusion_*"))
+
+
+def test_a_study_with_nothing_finished_gets_a_page_that_says_so(tmp_path: Path) -> None:
+    fakes_runs.break_run(fakes_runs.make_run(tmp_path / "s", n=30), "failed")
+    report = write_report(tmp_path / "s")
+    assert "No run of this study is finished" in report.path.read_text(encoding="utf-8")
+    assert "no space left on device" in report.summary
+
+
+def test_bare_runs_are_enough(tmp_path: Path) -> None:
+    run = fakes_runs.make_run(tmp_path / "s", n=30)
+    for name in ("environment.json", "coverage.csv", "history.csv", "metrics.json", "figures/samples.png"):
+        (run.folder / name).unlink()
+    page = write_report(tmp_path / "s").path.read_text(encoding="utf-8")
+    assert "No run of this group kept a history.csv" in page
+
+
+def test_several_models_and_conditions_get_their_own_section(tmp_path: Path) -> None:
+    folder = fakes_runs.make_study(tmp_path, conditions=("veil",), models=("a", "b"), n=30)
+    report = write_report(folder)
+    assert report.path.read_text(encoding="utf-8").count("<h3>b on fakefaces</h3>") == 6
+    assert (folder / "figures" / "confusion_veil_2.svg").is_file()
+
+
+def test_an_empty_study_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="holds no run folder"):
+        write_report(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_terminal_shows_the_matrix(study_folder: Path) -> None:
+    console = Console(file=io.StringIO(), width=120)
+    console.print(matrix_text(study_folder))
+    text = console.file.getvalue()
+    row = study_tables(load_study(study_folder), resamples=5)["matrix"].iloc[1]
+    assert f"{100 * row['accuracy_mean']:.1f} ±{100 * row['accuracy_sd']:.1f}" in text
+    assert "small_cnn on fakefaces" in text
+    assert "Left out: none_small_cnn_seed2" in text

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from occlufer.analysis.metrics import accuracy_of, f1_macro_of, recall_of
+from occlufer.analysis.statistics import FaceBootstrap, difference, holm, interval, paired_test, spread
+
+
+def bootstrap(labels: np.ndarray, seed: int = 0, resamples: int = 400) -> FaceBootstrap:
+    return FaceBootstrap(labels, rng=np.random.default_rng(seed), resamples=resamples)
+
+
+def test_every_resample_holds_as_many_faces_as_the_test_set() -> None:
+    labels = np.arange(7).repeat(5)
+    cell = bootstrap(labels).cell(np.roll(labels, 3))
+    assert cell.resampled_B77.shape == (400, 7, 7)
+    assert (cell.resampled_B77.sum(axis=(1, 2)) == len(labels)).all()
+    assert cell.observed_77.sum() == len(labels)
+    assert cell.correct_N.tolist() == (labels == np.roll(labels, 3)).tolist()
+
+
+def test_interval_of_accuracy_agrees_with_the_binomial_one() -> None:
+    labels = np.zeros(400, dtype=int)
+    predictions = np.where(np.arange(400) < 300, 0, 1)
+    found = interval(accuracy_of, [bootstrap(labels, resamples=2000).cell(predictions)])
+    half = 1.96 * math.sqrt(0.75 * 0.25 / 400)
+    assert found.value == pytest.approx(0.75)
+    assert found.low == pytest.approx(0.75 - half, abs=0.008)
+    assert found.high == pytest.approx(0.75 + half, abs=0.008)
+
+
+def test_the_generator_decides_the_interval() -> None:
+    rng = np.random.default_rng(3)
+    labels, predictions = rng.integers(7, size=(2, 90))
+    first, again, other = (
+        interval(f1_macro_of, [bootstrap(labels, seed).cell(predictions)]) for seed in (1, 1, 2)
+    )
+    assert (first.low, first.high) == (again.low, again.high)
+    assert (first.low, first.high) != (other.low, other.high)
+    assert first.low < first.value < first.high
+
+
+def test_differences_are_paired() -> None:
+    rng = np.random.default_rng(3)
+    labels, predictions = rng.integers(7, size=(2, 200))
+    worse = predictions.copy()
+    worse[:20] = (labels[:20] + 1) % 7
+    faces = bootstrap(labels)
+    same = difference(accuracy_of, [faces.cell(predictions)], [faces.cell(predictions)])
+    assert (same.value, same.low, same.high) == (0, 0, 0)
+    change = difference(accuracy_of, [faces.cell(predictions)], [faces.cell(worse)])
+    assert change.value == pytest.approx(np.mean(worse == labels) - np.mean(predictions == labels))
+
+
+def test_recall_of_an_absent_class_is_not_a_number_and_a_rare_one_still_has_an_interval() -> None:
+    labels = np.array([0] * 30 + [1])  # the one disgusted face is missing from a third of the resamples
+    found = interval(recall_of, [bootstrap(labels).cell(labels)])
+    assert found.value[:2].tolist() == [1, 1]
+    assert (found.low[1], found.high[1]) == (1, 1)
+    assert np.isnan(found.value[2:]).all()
+    assert np.isnan(found.low[2:]).all()
+
+
+def test_seeds_are_averaged() -> None:
+    labels = np.zeros(10, dtype=int)
+    faces = bootstrap(labels)
+    cells = [faces.cell(labels), faces.cell(labels + 1)]
+    found = interval(accuracy_of, cells)
+    assert (found.value, found.low, found.high) == (0.5, 0.5, 0.5)
+
+
+def test_exact_mcnemar_by_hand() -> None:
+    # 1 face right only first, 5 right only second: 2 * (C(6,0) + C(6,1)) / 2**6
+    first = np.array([True] + [False] * 5 + [True] * 4)
+    second = np.array([False] + [True] * 5 + [True] * 4)
+    found = paired_test(first, second)
+    assert (found.only_first, found.only_second) == (1, 5)
+    assert found.p == pytest.approx(14 / 64)
+
+
+def test_networks_that_agree_on_every_face_do_not_differ() -> None:
+    assert paired_test([True, False], [True, False]).p == 1.0
+
+
+def test_holm_by_hand() -> None:
+    # smallest times 3, next times 2, and never below the one before
+    assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
+    assert holm([]) == []
+
+
+def test_spread_over_seeds() -> None:
+    assert spread([0.5, 0.7]) == (pytest.approx(0.6), pytest.approx(math.sqrt(0.02)), 2)
+    mean, sd, count = spread([0.5])
+    assert (mean, count) == (0.5, 1)
+    assert math.isnan(sd)
