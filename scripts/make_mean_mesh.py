@@ -1,0 +1,148 @@
+"""Re-make src/occlufer/synthesis/mean_mesh.npz, the neutral face that the procedural faces are deformed from.
+
+No photograph and no downloaded asset goes into it. Simple frontal faces are drawn with ellipses, MediaPipe's Face
+Mesh says where their 468 points lie, and the median of its answers, made symmetric, is the mean face. The triangles
+are the directed 3-cycles of `FACEMESH_TESSELATION`.
+
+    python scripts/make_mean_mesh.py [--faces 200] [--output FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from itertools import combinations
+from pathlib import Path
+
+import cv2
+import mediapipe as mp
+import numpy as np
+from mediapipe.python.solutions.face_mesh_connections import FACEMESH_TESSELATION
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from occlufer.types import LANDMARK_COUNT, FloatArray, UInt8Array, seeded_rng
+
+SIZE = 384
+EYES = ((33, 133), (263, 362))  # outer and inner corner of the eye on the image's left, then of the other
+OUTPUT = Path(__file__).parents[1] / "src/occlufer/synthesis/mean_mesh.npz"
+
+
+def ellipse(image: FloatArray, centre: tuple[float, float], axes: tuple[float, float], colour: NDArray[np.float64],
+            *, angles: tuple[float, float] = (0, 360), thickness: int = -1, blur: float = 0) -> None:  # fmt: skip
+    """Blend an ellipse into `image`, float32 (H, W, 3); centre and axes in pixels, blur a standard deviation."""
+    mask = np.zeros(image.shape[:2], np.float32)
+    cv2.ellipse(mask, np.int32(centre).tolist(), np.int32(axes).tolist(), 0, *angles, 1.0, thickness, cv2.LINE_AA)
+    if blur:
+        mask = cv2.GaussianBlur(mask, (0, 0), blur)
+    image += mask[..., None] * (np.asarray(colour, np.float32) - image)
+
+
+def draw_face(rng: np.random.Generator) -> UInt8Array:
+    """A frontal, neutral cartoon face with soft shading, uint8 RGB (384, 384, 3)."""
+    skin = np.array([205, 160, 135]) * rng.uniform(0.6, 1.1)
+    image = np.full((SIZE, SIZE, 3), rng.uniform(60, 200), np.float32)
+    x, y = SIZE / 2, SIZE / 2
+    width, height = rng.uniform(80, 92), rng.uniform(112, 126)
+    ellipse(image, (x, y + 140), (45, 80), skin * 0.7, blur=4)
+    ellipse(image, (x, y - 30), (width + 12, height - 2), np.array([50, 38, 30]), blur=3)
+    ellipse(image, (x, y), (width, height), skin * 0.78, blur=3)
+    ellipse(image, (x, y - 4), (width * 0.78, height * 0.82), skin, blur=22)
+    ellipse(image, (x, y - 62), (width * 0.5, 22), skin * 1.08, blur=14)
+    gap, eye_y = rng.uniform(37, 42), y - rng.uniform(14, 22)
+    for side in (-1, 1):
+        centre = (x + side * gap, eye_y)
+        ellipse(image, centre, (27, 15), skin * 0.72, blur=7)
+        ellipse(image, (x + side * 48, y + 28), (20, 16), skin * 1.1, blur=12)
+        ellipse(image, centre, (18, rng.uniform(7, 9)), np.array([232, 228, 224]), blur=0.8)
+        ellipse(image, centre, (7, 8), np.array([70, 50, 35]), blur=0.8)
+        ellipse(image, (centre[0], eye_y + 1), (19, 9), skin * 0.3, angles=(180, 360), thickness=2, blur=0.8)
+        brow = (x + side * (gap + 1), eye_y - rng.uniform(14, 17))
+        ellipse(image, (brow[0], brow[1] + 6), (25, 11), np.array([55, 40, 32]), angles=(200, 340), thickness=5, blur=1.5)
+    nose = y + rng.uniform(32, 38)
+    for side in (-1, 1):
+        ellipse(image, (x + side * 13, nose - 22), (5, 34), skin * 0.82, blur=6)
+        ellipse(image, (x + side * 17, nose - 2), (5, 7), skin * 0.68, blur=3)
+        ellipse(image, (x + side * 8, nose + 6), (5, 3), skin * 0.35, blur=1.5)
+    ellipse(image, (x, nose - 26), (5, 34), skin * 1.12, blur=4)
+    ellipse(image, (x, nose - 3), (9, 8), skin * 1.15, blur=4)
+    mouth, wide = y + rng.uniform(63, 70), rng.uniform(30, 36)
+    lip = np.array([165, 92, 88]) * rng.uniform(0.7, 1.05)
+    ellipse(image, (x, mouth - 2), (wide, 7), lip * 0.92, angles=(180, 360), blur=1.2)
+    ellipse(image, (x, mouth), (wide - 3, 10), lip, angles=(0, 180), blur=1.2)
+    ellipse(image, (x, mouth - 3), (wide, 4), lip * 0.35, angles=(5, 175), thickness=2, blur=1)
+    ellipse(image, (x, mouth + 16), (18, 4), skin * 0.72, blur=4)
+    ellipse(image, (x, mouth + 28), (16, 10), skin * 1.08, blur=7)
+    image += rng.normal(0, 2, image.shape)
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def normalised(points_N3: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Eyes level, their centres at distance 1 and half-way between them the origin. y down, z away from the viewer."""
+    eyes = np.array([points_N3[list(pair)].mean(0) for pair in EYES])
+    across = eyes[1] - eyes[0]
+    unit = across[:2] / np.linalg.norm(across[:2])
+    turn = np.array([[unit[0], unit[1], 0], [-unit[1], unit[0], 0], [0, 0, 1]])
+    return (points_N3 - eyes.mean(0)) @ turn.T / np.linalg.norm(across[:2])
+
+
+def measure(faces: int) -> NDArray[np.float64]:
+    """Normalised Face Mesh points of `faces` drawn faces, (found, 468, 3)."""
+    found = []
+    options = {"static_image_mode": True, "max_num_faces": 1, "refine_landmarks": False}
+    with mp.solutions.face_mesh.FaceMesh(**options) as mesh:
+        for index in range(faces):
+            result = mesh.process(draw_face(seeded_rng(0, index))).multi_face_landmarks
+            if result:
+                points = np.array([(point.x, point.y, point.z) for point in result[0].landmark])
+                found.append(normalised(points * SIZE))
+    print(f"{len(found)} of {faces} drawn faces were found.")
+    return np.array(found)
+
+
+def mirror_of(points_N3: NDArray[np.float64]) -> NDArray[np.int64]:
+    """For each point the index of its mirror image, (468,): the pairing with the least total distance."""
+    flipped = points_N3 * [-1, 1, 1]
+    distance = np.linalg.norm(flipped[:, None] - points_N3[None], axis=2)
+    _, mirror = linear_sum_assignment(distance + distance.T)
+    assert np.array_equal(mirror[mirror], np.arange(LANDMARK_COUNT)), "the mesh did not pair up"
+    return np.asarray(mirror)
+
+
+def triangles_of(points_N3: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The 852 triangles of the tesselation, wound so that (b - a) x (c - a) has z > 0 in x right, y down."""
+    after: dict[int, set[int]] = {}
+    for start, end in FACEMESH_TESSELATION:
+        after.setdefault(start, set()).add(end)
+    cycles = {tuple(sorted((a, b, c))) for a in after for b in after[a] for c in after[b] if a in after[c]}
+    # A ring of three points around a fourth is a cycle as well: each of its edges then has three triangles, not two.
+    uses = Counter(edge for cycle in cycles for edge in combinations(cycle, 2))
+    real = [cycle for cycle in cycles if any(uses[edge] < 3 for edge in combinations(cycle, 2))]
+    triangles = np.array(sorted(real))
+    a, b, c = (points_N3[triangles[:, corner], :2] for corner in range(3))
+    clockwise = np.cross(b - a, c - a) > 0
+    triangles[~clockwise] = triangles[~clockwise][:, [0, 2, 1]]
+    return triangles
+
+
+def main() -> None:
+    """Draw, measure, take the median, make it symmetric, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--faces", type=int, default=200)
+    parser.add_argument("--output", type=Path, default=OUTPUT)
+    arguments = parser.parse_args()
+    median = np.median(measure(arguments.faces), axis=0)
+    triangles = triangles_of(median)
+    mirror = mirror_of(median)
+    symmetric = (median + median[mirror] * [-1, 1, 1]) / 2
+    np.savez_compressed(
+        arguments.output,
+        vertices=symmetric.astype(np.float32),
+        triangles=triangles.astype(np.int16),
+        mirror=mirror.astype(np.int16),
+    )
+    print(f"{arguments.output}: {len(triangles)} triangles, {arguments.output.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

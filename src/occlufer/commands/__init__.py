@@ -1,0 +1,1 @@
+"""One thin Hydra app a command: the only place that instantiates and wires."""

@@ -1,0 +1,88 @@
+"""From a resolved configuration to the objects of a run: faces, landmarks, data module, classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from occlufer.commands.app import build
+from occlufer.commands.console import progress, say
+from occlufer.data.datamodule import FaceDataModule, LoaderSettings, coverage_table, usable_faces
+from occlufer.data.faces import ImageFormat
+from occlufer.datasets.base import FaceDataset
+from occlufer.landmarks.build import BuildReport, build_landmarks
+from occlufer.landmarks.cache import LandmarkCache
+from occlufer.learning.module import ExpressionClassifier
+from occlufer.types import EXPRESSIONS, DatasetError
+
+Config = Mapping[str, Any]
+
+
+def make_faces(config: Config) -> FaceDataset:
+    """The dataset of the `dataset` group; says what it left out."""
+    faces: FaceDataset = build(config["dataset"])
+    for note in faces.notes:
+        say(note)
+    return faces
+
+
+def prepare_landmarks(config: Config, faces: FaceDataset) -> tuple[LandmarkCache, BuildReport]:
+    """Find the landmarks that the cache lacks; raises `DatasetError` when no face at all was found."""
+    settings = build(config["landmarks"])
+    cache = LandmarkCache(Path(config["paths"]["cache"]) / "landmarks", settings.fingerprint())
+    with progress("Finding landmarks") as update:
+        report = build_landmarks(
+            faces, cache, settings=settings, workers=settings.workers, on_progress=update, on_message=say
+        )
+    for note in report.notes[:5]:
+        say(note)
+    if len(report.notes) > 5:
+        say(f"... and {len(report.notes) - 5} more images that cannot be read.")
+    if report.found == 0:
+        raise DatasetError(
+            f"{faces.name}: no face was found in any of its {report.total} images ({report.missed}). Are these "
+            "photographs of uncovered faces, at least 48 pixels wide? Look at them with "
+            "`occlufer preview view=full occlusion=none`, or lower landmarks.min_face_share if the faces are small."
+        )
+    return cache, report
+
+
+def landmark_coverage(faces: FaceDataset, cache: LandmarkCache) -> pd.DataFrame:
+    """See `occlufer.data.datamodule.coverage_table`."""
+    return coverage_table(faces, usable_faces(faces, cache))
+
+
+def make_datamodule(
+    config: Config, faces: FaceDataset, cache: LandmarkCache, conditions: Mapping[str, Config]
+) -> FaceDataModule:
+    """The data module of a run's configuration, testing under the given occluder nodes."""
+    image = ImageFormat.create(**config["image"], channels=int(config["model"].get("in_chans", 1)))
+    return FaceDataModule(
+        faces=faces,
+        cache=cache,
+        view=build(config["view"]),
+        occluder=build(config["occlusion"]),
+        conditions={name: build(node) for name, node in conditions.items()},
+        augmentation=build(config["augmentation"]),
+        image=image,
+        loader=LoaderSettings(**config["loader"]),
+        seed=int(config["seed"]),
+        evaluation_seed=int(config["evaluation_seed"]),
+    )
+
+
+def make_classifier(config: Config, class_counts: list[int]) -> ExpressionClassifier:
+    """The network of a run's configuration with its objective, optimiser and schedule."""
+    return ExpressionClassifier(
+        network=build(config["model"], num_classes=len(EXPRESSIONS)),
+        objective=build(config["objective"], class_counts=class_counts),
+        optimizer=build(config["optimizer"]),
+        scheduler=build(config["scheduler"]),
+        classes=len(EXPRESSIONS),
+        seed=int(config["seed"]),
+        channels_last=bool(config["channels_last"]),
+        config=config,
+    )

@@ -1,0 +1,68 @@
+"""What commands print: one rich console on stderr for progress, one on stdout for results."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+out = Console(soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True)
+
+_LOG_EVERY = 0.1  # without a terminal: a line each tenth of the work
+
+
+def say(message: str) -> None:
+    """A line of progress for the user, from the first of several ddp processes only."""
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        return
+    err.print(message, markup=False, highlight=False)
+
+
+@contextlib.contextmanager
+def progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function (done, total) that draws a bar on a terminal, and prints a line now and then elsewhere."""
+    if not err.is_terminal:
+        yield _line_progress(title)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+               TimeRemainingColumn())  # fmt: skip
+    with Progress(*columns, console=err) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _line_progress(title: str) -> Callable[[int, int], None]:
+    printed = -1.0
+
+    def update(done: int, total: int) -> None:
+        nonlocal printed
+        share = done / total if total else 1.0
+        if share >= printed + _LOG_EVERY or (share == 1 and printed < 1):
+            printed = share
+            say(f"{title}: {done:,} of {total:,}")
+
+    return update
+
+
+def table(frame: pd.DataFrame, title: str) -> Table:
+    """A rich table of a frame; numbers are set to the right."""
+    shown = Table(title=title, title_justify="left")
+    for name in frame.columns:
+        numeric = pd.api.types.is_numeric_dtype(frame[name])
+        shown.add_column(str(name), justify="right" if numeric else "left")
+    for row in frame.itertuples(index=False):
+        shown.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in row))
+    return shown

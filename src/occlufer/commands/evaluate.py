@@ -1,0 +1,94 @@
+"""`occlufer evaluate`: score a finished run again, under other conditions."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from omegaconf import DictConfig
+
+from occlufer.commands.app import check_targets, command, condition_configs, plain
+from occlufer.types import ConfigError, RunError
+
+
+@command("evaluate")
+def main(config: DictConfig) -> None:
+    """Score best.ckpt under the asked conditions; rows of other conditions are kept, the run stays what it was."""
+    import dataclasses
+    from pathlib import Path
+
+    import pandas as pd
+
+    from occlufer.commands.assemble import make_classifier, make_datamodule, make_faces, prepare_landmarks
+    from occlufer.commands.console import out
+    from occlufer.commands.recording import load_best
+    from occlufer.commands.scoring import headline, record_samples, record_scores, score
+    from occlufer.commands.training import make_tester
+    from occlufer.files import locked
+    from occlufer.runs import Run
+    from occlufer.tracking import NoMirror
+
+    if config.run is None:
+        raise ConfigError("Which run? Give run=outputs/STUDY/RUN.")
+    run = Run(Path(config.run).expanduser().resolve())
+    summary = run.summary()
+    asked = condition_configs(config.conditions)
+    settings = _settings(run.config(), plain(config), str(run.folder))
+
+    faces = make_faces(settings)
+    cache, _ = prepare_landmarks(settings, faces)
+    data = make_datamodule(settings, faces, cache, asked)
+    data.require("test")
+    classifier = make_classifier(settings, data.class_counts())
+    load_best(run, classifier)
+    fresh = score(make_tester(settings["trainer"], run), classifier, data)
+
+    with locked(run.folder / ".lock"):
+        kept = run.predictions()
+        _same_faces(kept, fresh, str(run.folder))
+        merged = pd.concat([kept[~kept["condition"].isin(asked)], fresh], ignore_index=True)
+        stored = json.loads((run.folder / "conditions.json").read_text(encoding="utf-8"))
+        order = list(dict.fromkeys([*summary.conditions, *asked]))
+        merged["condition"] = pd.Categorical(merged["condition"], order)
+        merged = (
+            merged.sort_values("condition", kind="stable").astype({"condition": str}).reset_index(drop=True)
+        )
+        record_scores(run, merged, NoMirror())
+        nodes = {name: (stored | asked)[name] for name in order}
+        run.write_json("conditions.json", nodes)
+        run.finish(dataclasses.replace(summary, conditions=tuple(order)))
+        record_samples(run, make_datamodule(settings, faces, cache, nodes))
+    out.print(f"{run.name}: {headline(fresh)}", highlight=False)
+
+
+def _settings(stored: dict[str, Any], given: dict[str, Any], where: str) -> dict[str, Any]:
+    """The run's configuration, on this machine's paths, devices and workers."""
+    check_targets(stored, f"{where}/config.yaml")
+    try:
+        settings = stored | {"paths": given["paths"], "trainer": given["trainer"]}
+        settings["loader"] = stored["loader"] | given["loader"]
+        if given["dataset_root"] is not None:
+            settings["dataset"] = stored["dataset"] | {"root": given["dataset_root"]}
+        for needed in ("dataset", "landmarks", "view", "occlusion", "augmentation", "image", "model", "objective",
+                       "optimizer", "scheduler", "seed", "evaluation_seed", "channels_last"):  # fmt: skip
+            settings[needed]
+    except KeyError as error:
+        raise RunError(
+            f"{where}/config.yaml lacks {error}: an older version of occlufer wrote it (environment.json names "
+            "it). Evaluate it with that version, or train the run again."
+        ) from error
+    return settings
+
+
+def _same_faces(kept: Any, fresh: Any, where: str) -> None:
+    """New rows must be of the same test faces: conditions are compared in pairs."""
+    known, found = set(kept["key"]), set(fresh["key"])
+    if known != found:
+        raise RunError(
+            f"The dataset is not the one that {where} was tested on: {len(known - found)} of {len(known)} test faces "
+            f"are missing and {len(found - known)} are new. Give dataset_root=DIR of the same data."
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""The life of a run folder: opened, resumed, trained, finished, or failed with a reason."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import traceback
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
+from occlufer.commands.console import err, say
+from occlufer.data.datamodule import FaceDataModule
+from occlufer.files import locked
+from occlufer.learning.callbacks import MONITOR, History, HistoryRow
+from occlufer.learning.module import ExpressionClassifier
+from occlufer.runs import Run, RunSummary, environment, now, run_folder_name
+from occlufer.tracking import first_process
+from occlufer.types import ConfigError, OccluferError, RunError
+
+Settings = Mapping[str, Any]
+
+
+def check_request(settings: Settings) -> None:
+    """Refuse what cannot work, before any work starts; raises `ConfigError`."""
+    sweep = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+    if sweep and str(settings["trainer"].get("strategy", "auto")).startswith("ddp"):
+        raise ConfigError(
+            "A sweep (-m) runs its jobs in one process, and ddp children of such a job would start the whole sweep "
+            "again. Start the jobs one by one with trainer=ddp, or sweep with trainer=cpu or trainer=gpu."
+        )
+    if int(settings["seed"]) < 0 or int(settings["evaluation_seed"]) < 0:
+        raise ConfigError(f"seed and evaluation_seed must be 0 or more, found {settings['seed']}.")
+
+
+@contextlib.contextmanager
+def open_run(settings: Settings) -> Iterator[Run]:
+    """The run folder of a configuration, held by this process until the end; waits if another one trains it."""
+    folder = (
+        Path(settings["paths"]["outputs"]).expanduser() / str(settings["study"]) / run_folder_name(settings)
+    )
+    run = Run(folder.resolve())
+    if not first_process():  # the first ddp process holds it for all
+        yield run
+        return
+    with locked(run.folder / ".lock", on_wait=say):
+        if run.finished:
+            say(f"{run.name} is finished already: skipped. Delete {run.folder} to train it anew.")
+        yield run
+
+
+def resume_point(run: Run) -> str | None:
+    """The checkpoint to go on from, None for a fresh run; raises `RunError` when it is damaged."""
+    if not run.checkpoint_last.is_file():
+        return None
+    epoch = int(_load_checkpoint(run.checkpoint_last)["epoch"]) + 1
+    say(f"{run.name}: going on after epoch {epoch}.")
+    return str(run.checkpoint_last)
+
+
+def load_best(run: Run, classifier: ExpressionClassifier) -> None:
+    """Fill the classifier with the best checkpoint; raises `RunError` if it is missing, damaged or does not fit."""
+    state = _load_checkpoint(run.checkpoint_best)["state_dict"]
+    try:
+        classifier.load_state_dict(state)
+    except RuntimeError as error:
+        raise RunError(
+            f"{run.checkpoint_best} does not fit the network of {run.folder}/config.yaml: {error}"
+        ) from error
+
+
+def _load_checkpoint(path: Path) -> dict[str, Any]:
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise RunError(
+            f"{path} is missing. Delete the run folder {path.parents[1]} and train it anew."
+        ) from None
+    except Exception as error:  # torch, zipfile and pickle each raise their own
+        raise RunError(
+            f"{path} is damaged ({error}). Delete it to train this run from its start; other runs are not touched."
+        ) from error
+    return checkpoint
+
+
+class Recorder:
+    """Writes what a training leaves in its run folder; on the first device only.
+
+    Attributes:
+        trained: True when an earlier session finished the training, so that only the test is left.
+    """
+
+    def __init__(self, run: Run, settings: Settings) -> None:
+        self.run, self.settings = run, settings
+        self._training: dict[str, Any] = self._read_training()
+
+    @property
+    def trained(self) -> bool:
+        """Whether trained.json is there: written when fit has ended."""
+        return bool(self._training)
+
+    @property
+    def best_score(self) -> float:
+        """The best validation macro F1."""
+        return float(self._training["best_score"])
+
+    @contextlib.contextmanager
+    def failures(self) -> Iterator[None]:
+        """Leave failure.json behind when the block fails, so that the report can name the run and the reason."""
+        try:
+            yield
+        except Exception as error:
+            if first_process():
+                content = {"error": type(error).__name__, "message": str(error), "when": now()}
+                if not isinstance(error, OccluferError):
+                    content["traceback"] = traceback.format_exc()
+                with contextlib.suppress(OccluferError):  # the disk may be full
+                    self.run.write_json("failure.json", content)
+            raise
+
+    def begin(self, data: FaceDataModule) -> None:
+        """Write what is known before training."""
+        self.run.write_config(self.settings)
+        self.run.write_json("environment.json", environment())
+        self.run.write_json("conditions.json", self.settings["condition_occluders"])
+        coverage = data.coverage()
+        self.run.write_table("coverage.csv", coverage)
+        used, dropped = int(coverage["used"].sum()), int(coverage["dropped"].sum())
+        say(
+            f"{self.run.name}: {used:,} faces used, {dropped:,} without landmarks left out of all conditions."
+        )
+
+    def write_history(self, rows: list[HistoryRow]) -> None:
+        """Write history.csv after an epoch, and say how it went."""
+        self.run.write_table("history.csv", pd.DataFrame(rows))
+        last = rows[-1]
+        if not err.is_terminal:
+            epochs = self.settings["trainer"]["max_epochs"]
+            say(
+                f"{self.run.name}: epoch {int(last['epoch']) + 1} of {epochs}, loss {last['train_loss']:.3f}, "
+                f"validation accuracy {last['val_accuracy']:.3f}, macro F1 {last[MONITOR]:.3f}, {last['seconds']:.0f} s"
+            )
+
+    def end_training(self, history: History, trainer: pl.Trainer) -> None:
+        """Write trained.json: from now on only the test is left. Stops here when the user interrupted the training."""
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+        best = max(history.rows, key=lambda row: row[MONITOR])
+        self._training = {
+            "epochs": len(history.rows),
+            "seconds": round(history.seconds, 1),
+            "best_epoch": int(best["epoch"]),
+            "best_score": best[MONITOR],
+        }
+        if trainer.is_global_zero:
+            self.run.write_json("trained.json", self._training)
+
+    def finish(self, data: FaceDataModule, classifier: ExpressionClassifier) -> None:
+        """Write run.json, last."""
+        names = self.settings["names"]
+        counts = {split: len(indices) for split, indices in data.indices.items()}
+        counts["dropped"] = int((~data.usable).sum())
+        self.run.finish(
+            RunSummary(
+                name=self.run.name,
+                study=str(self.settings["study"]),
+                condition=names["occlusion"],
+                dataset=names["dataset"],
+                model=names["model"],
+                seed=int(self.settings["seed"]),
+                config_hash=self.run.name.rsplit("_", 1)[1],
+                conditions=tuple(data.conditions),
+                finished=now(),
+                counts=counts,
+                parameters=sum(parameter.numel() for parameter in classifier.network.parameters()),
+                notes=tuple(data.faces.notes),
+                **self._training,
+            )
+        )
+
+    def _read_training(self) -> dict[str, Any]:
+        try:
+            content: dict[str, Any] = json.loads(
+                (self.run.folder / "trained.json").read_text(encoding="utf-8")
+            )
+        except (OSError, json.JSONDecodeError):
+            return {}
+        return content

@@ -1,0 +1,27 @@
+"""`occlufer report`: the page and the tables of a study."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from occlufer.commands.app import command, study_folder
+from occlufer.types import ConfigError
+
+
+@command("report")
+def main(config: DictConfig) -> None:
+    """Write report.html, tables/*.csv and figures/* into the study folder; read nothing but its run folders."""
+    from occlufer.analysis.report import matrix_text, write_report
+    from occlufer.commands.console import out
+
+    if config.study is None:
+        raise ConfigError("Which study? Give study=NAME (a folder under paths.outputs) or study=PATH.")
+    folder = study_folder(config)
+    report = write_report(folder)
+    out.print(matrix_text(folder))
+    out.print(report.summary, highlight=False)
+    out.print(f"Report: {report.path}", highlight=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Scoring a network on test faces: prediction rows, metrics, and a picture of what it was shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+from PIL import Image
+
+from occlufer.analysis.metrics import score_by_condition
+from occlufer.data.datamodule import FaceDataModule
+from occlufer.data.sheets import contact_sheet
+from occlufer.files import atomic_path
+from occlufer.learning.module import ExpressionClassifier, TestRows
+from occlufer.runs import PREDICTION_COLUMNS, PROBABILITY_COLUMNS, Run
+from occlufer.tracking import Mirror
+from occlufer.types import EXPRESSIONS, IntArray, UInt8Array, seeded_rng
+
+_SHOWN = 2 * len(EXPRESSIONS)
+
+
+def score(trainer: pl.Trainer, classifier: ExpressionClassifier, data: FaceDataModule) -> pd.DataFrame:
+    """One row a test face and condition, in the order of the conditions and the manifest: `PREDICTION_COLUMNS`."""
+    trainer.test(classifier, datamodule=data, verbose=False)
+    frames = [
+        _rows(rows, condition, data)
+        for condition, rows in zip(data.conditions, classifier.test_rows, strict=True)
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def headline(predictions: pd.DataFrame) -> str:
+    """Accuracy and macro F1 in each condition, for one line on the terminal."""
+    scores = score_by_condition(predictions)
+    parts = (f"{name} {values['accuracy']:.3f} ({values['f1_macro']:.3f})" for name, values in scores.items())
+    return "test accuracy (macro F1): " + ", ".join(parts)
+
+
+def _rows(rows: TestRows, condition: str, data: FaceDataModule) -> pd.DataFrame:
+    index, probabilities = rows["index"], rows["probabilities"]
+    assert np.array_equal(index, np.sort(data.indices["test"])), "every test face must be scored exactly once"
+    manifest = data.faces.manifest
+    frame = pd.DataFrame(probabilities.astype(np.float32), columns=list(PROBABILITY_COLUMNS))
+    frame["key"] = manifest.keys[index]
+    frame["split"] = "test"
+    frame["condition"] = condition
+    frame["label"] = manifest.labels[index]
+    frame["prediction"] = probabilities.argmax(axis=1)
+    frame["covered_share"] = rows["covered_share"].astype(np.float32)
+    return frame[list(PREDICTION_COLUMNS)]
+
+
+def record_scores(run: Run, predictions: pd.DataFrame, mirror: Mirror) -> None:
+    """Write predictions.parquet and metrics.json, and show them to the tracker."""
+    run.write_predictions(predictions)
+    scores = score_by_condition(predictions)
+    run.write_json("metrics.json", scores)
+    mirror.log_scores(scores)
+    for condition, rows in predictions.groupby("condition", sort=False):
+        mirror.log_confusion(str(condition), rows["label"].tolist(), rows["prediction"].tolist())
+
+
+def record_samples(run: Run, data: FaceDataModule) -> None:
+    """Write figures/samples.png: the same test faces in each condition, two of each expression."""
+    manifest = data.faces.manifest
+    chosen = _two_of_each(data.indices["test"], manifest.labels)
+    rows = []
+    for occluder in data.conditions.values():
+        faces = data.condition(occluder, "test")
+        rows.append([_as_network_sees(faces.render(int(index), 0)[0], data) for index in chosen])
+    sheet = contact_sheet(rows, tile=96, row_names=list(data.conditions))
+    with atomic_path(run.folder / "figures" / "samples.png") as temporary:
+        Image.fromarray(sheet).save(temporary, format="PNG")
+
+
+def training_grid(data: FaceDataModule) -> UInt8Array:
+    """Training faces of the first epoch as the network meets them, occluded and augmented."""
+    faces = data.condition(data.occluder, "train", fixed=False)
+    chosen = seeded_rng(data.seed).permutation(data.indices["train"])[:32]
+    tiles = [_as_network_sees(faces.render(int(index), 0)[0], data) for index in chosen]
+    return contact_sheet([tiles[start : start + 8] for start in range(0, len(tiles), 8)], tile=96)
+
+
+def _two_of_each(indices: IntArray, labels: IntArray) -> Sequence[int]:
+    chosen = [indices[labels[indices] == label][:2] for label in range(len(EXPRESSIONS))]
+    return [int(index) for index in np.concatenate(chosen)][:_SHOWN]
+
+
+def _as_network_sees(image_HWC: UInt8Array, data: FaceDataModule) -> UInt8Array:
+    if data.image.channels == 3:
+        return image_HWC
+    grey_HW = np.asarray(Image.fromarray(image_HWC).convert("L"))
+    return np.repeat(grey_HW[..., None], 3, axis=2)

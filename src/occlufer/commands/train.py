@@ -1,0 +1,79 @@
+"""`occlufer train`: seed, data, network, fit, test, record. One run; `-m` for a sweep."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from occlufer.commands.app import command, condition_configs, plain
+
+if TYPE_CHECKING:
+    from occlufer.runs import Run
+
+
+@command("train")
+def main(config: DictConfig) -> float:
+    """Train one network, score its best checkpoint under every condition, and write the run folder.
+
+    A finished run is skipped, an interrupted one goes on from its last checkpoint.
+
+    Returns:
+        The best validation macro F1, for Hydra sweepers.
+    """
+    settings = plain(config)
+    settings["condition_occluders"] = condition_configs(settings["conditions"])
+    from occlufer.commands.recording import check_request, open_run
+
+    check_request(settings)
+    with open_run(settings) as run:
+        return run.summary().best_score if run.finished else _train(run, settings)
+
+
+def _train(run: Run, settings: dict[str, Any]) -> float:
+    import pytorch_lightning as pl
+
+    from occlufer.commands.app import build
+    from occlufer.commands.assemble import make_classifier, make_datamodule, make_faces, prepare_landmarks
+    from occlufer.commands.console import say
+    from occlufer.commands.recording import Recorder, load_best, resume_point
+    from occlufer.commands.scoring import headline, record_samples, record_scores, score, training_grid
+    from occlufer.commands.training import make_trainer
+    from occlufer.learning.callbacks import History
+
+    recorder = Recorder(run, settings)
+    with recorder.failures():
+        faces = make_faces(settings)
+        cache, _ = prepare_landmarks(settings, faces)
+        data = make_datamodule(settings, faces, cache, settings["condition_occluders"])
+        data.require("train", "validation", "test")
+
+        pl.seed_everything(settings["seed"], verbose=False)
+        classifier = make_classifier(settings, data.class_counts())
+        mirror = build(settings["logger"])
+        history = History(recorder.write_history)
+        trainer = make_trainer(settings, run, mirror, history)
+
+        with contextlib.ExitStack() as stack:
+            if trainer.is_global_zero:
+                recorder.begin(data)
+                mirror.begin(folder=run.folder, study=settings["study"], name=run.name, config=settings)
+                stack.callback(mirror.close)
+                mirror.log_grid("training faces", training_grid(data), "occluded and augmented, epoch 0")
+            if not recorder.trained:
+                trainer.fit(classifier, datamodule=data, ckpt_path=resume_point(run), weights_only=True)
+                recorder.end_training(history, trainer)
+            load_best(run, classifier)
+            predictions = score(trainer, classifier, data)
+            if not trainer.is_global_zero:
+                return recorder.best_score
+            record_scores(run, predictions, mirror)
+            record_samples(run, data)
+        recorder.finish(data, classifier)
+        say(f"{run.name}: {headline(predictions)} -> {run.folder}")
+    return recorder.best_score
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""The Lightning Trainer of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import RichProgressBar
+
+from occlufer.commands.app import build
+from occlufer.commands.console import err
+from occlufer.learning.callbacks import AtomicCheckpointIO, History, checkpoint_callbacks
+from occlufer.runs import Run
+from occlufer.tracking import Mirror
+from occlufer.types import ConfigError
+
+
+def make_trainer(settings: Mapping[str, Any], run: Run, mirror: Mirror, history: History) -> pl.Trainer:
+    """The `trainer` group's Trainer with this run's checkpoints, history and tracker."""
+    patience = settings["early_stopping"]["patience"]
+    callbacks = [history, *checkpoint_callbacks(run.folder / "checkpoints", patience=patience)]
+    return _trainer(settings["trainer"], callbacks=callbacks, logger=mirror, run=run)
+
+
+def make_tester(trainer_node: Mapping[str, Any], run: Run) -> pl.Trainer:
+    """A Trainer that only tests, and leaves nothing behind."""
+    return _trainer(trainer_node, callbacks=[], logger=False, run=run, enable_checkpointing=False)
+
+
+def _trainer(
+    node: Mapping[str, Any], *, callbacks: list[Any], logger: Any, run: Run, **more: Any
+) -> pl.Trainer:
+    if node["accelerator"] == "gpu" and not torch.cuda.is_available():
+        raise ConfigError(
+            "trainer asks for a GPU, and torch sees none here. Use trainer=cpu, or trainer=ddp_cpu for several CPU "
+            "processes; on a GPU machine check `python -c 'import torch; print(torch.cuda.is_available())'`."
+        )
+    bar = bool(node["enable_progress_bar"]) and err.is_terminal
+    trainer: pl.Trainer = build(
+        dict(node) | {"enable_progress_bar": bar},
+        callbacks=[*callbacks, *([RichProgressBar()] if bar else [])],
+        logger=logger,
+        default_root_dir=str(run.folder),
+        plugins=[AtomicCheckpointIO()],
+        use_distributed_sampler=False,  # ours hands out the epoch with the index, and scores each test face once
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        **more,
+    )
+    return trainer

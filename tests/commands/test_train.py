@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from fakes import TINY_TRAINING, tiny_fer2013
+
+from occlufer.runs import PREDICTION_COLUMNS, PROBABILITY_COLUMNS, Run, find_runs
+from occlufer.types import ConfigError, DatasetError, RunError
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    return tiny_fer2013(tmp_path_factory.mktemp("inputs"))
+
+
+def outputs(inputs: list[str], folder: Path) -> list[str]:
+    return [*inputs, *TINY_TRAINING, f"paths.outputs={folder}"]
+
+
+def only_run(folder: Path, study: str = "fer2013") -> Run:
+    (run,) = find_runs(folder / study)
+    return run
+
+
+def test_a_run_leaves_the_whole_folder(run_command, inputs, tmp_path):
+    score = run_command("train", [*outputs(inputs, tmp_path), "occlusion=mask"])
+    run = only_run(tmp_path)
+    summary = run.summary()
+    assert score == summary.best_score
+    assert run.name.startswith("mask_test_resnet_seed0_")
+    assert summary.condition == "mask"
+    assert summary.conditions == ("none", "mask", "headset")
+    assert summary.counts == {"train": 21, "validation": 7, "test": 27, "dropped": 1}
+    for name in ("config.yaml", "environment.json", "conditions.json", "metrics.json", "figures/samples.png"):
+        assert (run.folder / name).is_file(), name
+    assert list(run.history()["epoch"]) == [0, 1]
+    assert run.coverage()[["faces", "used", "dropped"]].sum().tolist() == [56, 55, 1]
+
+    rows = run.predictions()
+    assert tuple(rows.columns) == PREDICTION_COLUMNS
+    assert rows.groupby("condition")["key"].nunique().to_dict() == {"none": 27, "mask": 27, "headset": 27}
+    assert len(rows) == 3 * 27
+    np.testing.assert_allclose(rows[list(PROBABILITY_COLUMNS)].sum(axis=1), 1, atol=1e-5)
+    assert (rows.loc[rows.condition == "none", "covered_share"] == 0).all()
+    assert (rows.loc[rows.condition == "mask", "covered_share"] > 0.2).all()
+    paired = [frame["key"].tolist() for _, frame in rows.groupby("condition")]
+    assert paired[0] == paired[1] == paired[2]
+
+
+def test_a_finished_run_is_skipped(run_command, inputs, tmp_path, capsys):
+    first = run_command("train", outputs(inputs, tmp_path))
+    before = (only_run(tmp_path).folder / "run.json").stat().st_mtime_ns
+    # Neither workers nor the tracker make it another run.
+    again = run_command("train", [*outputs(inputs, tmp_path), "loader.num_workers=1", "logger=wandb"])
+    assert again == first
+    assert (only_run(tmp_path).folder / "run.json").stat().st_mtime_ns == before
+    assert "finished already: skipped" in capsys.readouterr().err
+
+
+def test_a_network_learns_the_stripes(run_command, inputs, tmp_path):
+    """The labels reach the network in the right order: the stripes are learnt, and named rightly."""
+    run_command(
+        "train",
+        [*outputs(inputs, tmp_path), "trainer.max_epochs=25", "augmentation=none", "model.drop_rate=0",
+         "optimizer.lr=0.01", "conditions=[none]"],
+    )  # fmt: skip
+    metrics = json.loads((only_run(tmp_path).folder / "metrics.json").read_text())
+    assert metrics["none"]["accuracy"] > 0.8
+
+
+def test_evaluate_adds_conditions_and_keeps_rows(run_command, inputs, tmp_path):
+    run_command("train", [*outputs(inputs, tmp_path), "conditions=[none,mask]"])
+    run = only_run(tmp_path)
+    before = run.predictions()
+    paths = [word for word in outputs(inputs, tmp_path) if word.startswith("paths.")]
+    run_command("evaluate", [f"run={run.folder}", "conditions=[mask,headset]", *paths, "loader.num_workers=0"])
+    after = run.predictions()
+    assert run.summary().conditions == ("none", "mask", "headset")
+    assert after["condition"].unique().tolist() == ["none", "mask", "headset"]
+    # Scoring again the condition that was scored before gives the same rows: the occlusion is fixed per face.
+    pd.testing.assert_frame_equal(after[after.condition != "headset"].reset_index(drop=True), before)
+
+
+def test_evaluate_refuses_foreign_code(run_command, inputs, tmp_path):
+    run_command("train", [*outputs(inputs, tmp_path), "conditions=[none]"])
+    run = only_run(tmp_path)
+    config = run.config()
+    config["model"]["_target_"] = "os.system"
+    run.write_config(config)
+    with pytest.raises(RunError, match=r"'os\.system'"):
+        run_command("evaluate", [f"run={run.folder}", "conditions=[none]"])
+
+
+def test_evaluate_names_what_an_older_config_lacks(run_command, inputs, tmp_path):
+    run_command("train", [*outputs(inputs, tmp_path), "conditions=[none]"])
+    run = only_run(tmp_path)
+    config = run.config()
+    del config["view"]
+    run.write_config(config)
+    with pytest.raises(RunError, match="'view'.*older version"):
+        run_command("evaluate", [f"run={run.folder}", "conditions=[none]"])
+
+
+def test_a_diverged_training_fails_with_a_reason(run_command, inputs, tmp_path):
+    words = [*outputs(inputs, tmp_path), "optimizer=sgd", "optimizer.lr=1e30", "scheduler=constant"]
+    with pytest.raises(RunError, match="Lower optimizer.lr"):
+        run_command("train", words)
+    run = only_run(tmp_path)
+    assert not run.finished
+    assert "Lower optimizer.lr" in run.state()
+    assert not run.checkpoint_best.exists()
+
+
+def test_a_damaged_checkpoint_is_named(run_command, inputs, tmp_path):
+    run_command("train", outputs(inputs, tmp_path))
+    run = only_run(tmp_path)
+    for name in ("run.json", "trained.json"):
+        (run.folder / name).unlink()
+    run.checkpoint_last.write_bytes(b"PK\x03\x04 nothing")
+    with pytest.raises(RunError, match=r"last\.ckpt is damaged.*Delete it"):
+        run_command("train", outputs(inputs, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["conditions=[none,maks]"], "Did you mean 'mask'"),
+        (["conditions=[]"], "at least one"),
+        (["conditions=[none,none]"], "each once"),
+        (["model.backbone=resnet99"], "Unknown backbone 'resnet99'"),
+        (["model.pretrained=/nowhere.pth"], "there is no file"),
+        (["model.in_chans=2"], "1 .grey. or 3"),
+        (["image.size=8"], "at least 16"),
+        (["image.mean=[.5,.5]"], "image.mean has 2 numbers"),
+        (["objective.class_weights=[1,2]"], "7 numbers"),
+        (["objective.label_smoothing=2"], "label_smoothing"),
+        (["view.margin=-1", "view=face"], "view.margin"),
+        (["loader.batch_size=0"], "batch_size"),
+        (["trainer=gpu"], "torch sees none"),
+        (["logger=wandb", "logger.mode=ofline"], "Did you mean 'offline'"),
+        (["seed=-1"], "0 or more"),
+    ],
+)
+def test_wrong_values_are_refused_with_a_reason(run_command, inputs, tmp_path, words, message):
+    with pytest.raises(ConfigError, match=message):
+        run_command("train", [*outputs(inputs, tmp_path), *words])
+
+
+def test_a_missing_root_says_which_setting(run_command, tmp_path):
+    with pytest.raises(DatasetError, match=r"dataset\.root="):
+        run_command("train", ["dataset=fer2013", f"paths.outputs={tmp_path}"])

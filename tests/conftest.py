@@ -1,0 +1,57 @@
+"""Fixtures that several rooms share."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import hydra
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import open_dict
+
+from occlufer.commands.options import conf_folder
+
+# What a developer has set up for real runs must not reach the tests.
+for _name in [name for name in os.environ if name.startswith("WANDB_")]:
+    del os.environ[_name]
+
+RunCommand = Callable[..., Any]
+
+
+@pytest.fixture()
+def run_command() -> Iterator[RunCommand]:
+    """`run_command("train", [overrides])`: a command in this process, as Hydra would call it."""
+
+    def run(name: str, overrides: list[str]) -> Any:
+        main = importlib.import_module(f"occlufer.commands.{name}").main
+        GlobalHydra.instance().clear()
+        with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
+            config = hydra.compose(name, overrides, return_hydra_config=True)
+            HydraConfig.instance().set_config(config)
+            with open_dict(config):
+                del config["hydra"]
+            return main.__wrapped__.__wrapped__(config)
+
+    yield run
+    GlobalHydra.instance().clear()
+    HydraConfig.instance().cfg = None
+
+
+@pytest.fixture()
+def occlufer() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`occlufer("train", ...)`: the real command in its own process; never fails by itself."""
+
+    def run(*arguments: str, cwd: Path, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "occlufer.cli", *arguments],
+            cwd=cwd, capture_output=True, text=True, timeout=timeout, env=os.environ | {"COLUMNS": "200"},
+        )  # fmt: skip
+
+    return run
