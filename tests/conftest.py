@@ -25,7 +25,7 @@ for _name in [name for name in os.environ if name.startswith("WANDB_")]:
 RunCommand = Callable[..., Any]
 
 
-@pytest.fixture()
+@pytest.fixture
 def run_command() -> Iterator[RunCommand]:
     """`run_command("train", [overrides])`: a command in this process, as Hydra would call it."""
 
@@ -44,7 +44,7 @@ def run_command() -> Iterator[RunCommand]:
     HydraConfig.instance().cfg = None
 
 
-@pytest.fixture()
+@pytest.fixture
 def occlufer() -> Callable[..., subprocess.CompletedProcess[str]]:
     """`occlufer("train", ...)`: the real command in its own process; never fails by itself."""
 

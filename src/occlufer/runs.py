@@ -130,7 +130,7 @@ class Run:
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
             found = fields.get("format")
-        except (OSError, json.JSONDecodeError, AttributeError) as error:
+        except (OSError, ValueError, AttributeError) as error:  # ValueError: no JSON, or no UTF-8
             raise RunError(
                 f"{path} cannot be read ({error}). Delete the run folder and train again."
             ) from error
@@ -156,7 +156,7 @@ class Run:
             try:
                 fields = json.loads(failure.read_text(encoding="utf-8"))
                 return f"Failed: {fields['message']}"
-            except (OSError, json.JSONDecodeError, KeyError):
+            except (OSError, ValueError, KeyError, TypeError):
                 return "Failed (its failure.json cannot be read)."
         epochs = len(self.history())
         return f"Unfinished after {epochs} epoch{'s' * (epochs != 1)}; run the same command to go on."
@@ -166,7 +166,7 @@ class Run:
         path = self.folder / "config.yaml"
         try:
             config = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
+        except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: no UTF-8
             raise RunError(f"{path} cannot be read ({error}). Is {self.folder} a run folder?") from error
         if not isinstance(config, dict):
             raise RunError(f"{path} holds no configuration. Is {self.folder} a run folder?")
@@ -199,7 +199,7 @@ class Run:
     def _table(self, name: str, columns: list[str]) -> pd.DataFrame:
         try:
             return pd.read_csv(self.folder / name)
-        except (OSError, pd.errors.EmptyDataError, pd.errors.ParserError):
+        except (OSError, ValueError):  # pandas' parser errors and bytes that are no UTF-8 are ValueErrors
             return pd.DataFrame(columns=columns)
 
     def write_json(self, name: str, content: object) -> None:

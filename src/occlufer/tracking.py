@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, ParamSpec, cast, final
 
 import numpy as np
-from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.utilities import rank_zero_only
 
 from occlufer.types import EXPRESSIONS, ConfigError, UInt8Array, unknown_name
 

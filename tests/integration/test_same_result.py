@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from fakes import TINY_TRAINING, tiny_fer2013
 
+from fakes import TINY_TRAINING, tiny_fer2013
 from occlufer.runs import Run, find_runs
 
 pytestmark = pytest.mark.slow
@@ -24,7 +24,15 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def words(inputs: list[str], folder: Path, *more: str) -> list[str]:
-    return ["train", *inputs, *TINY_TRAINING, "trainer.max_epochs=5", "occlusion=mask", f"paths.outputs={folder}", *more]
+    return [
+        "train",
+        *inputs,
+        *TINY_TRAINING,
+        "trainer.max_epochs=5",
+        "occlusion=mask",
+        f"paths.outputs={folder}",
+        *more,
+    ]
 
 
 def run_in(folder: Path) -> Run:
@@ -49,7 +57,10 @@ def undisturbed(inputs: list[str], tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def schedule_words(schedule: str) -> list[str]:
-    return [f"scheduler={schedule}", *(["scheduler.patience=0", "scheduler.factor=0.5"] if schedule == "plateau" else [])]
+    return [
+        f"scheduler={schedule}",
+        *(["scheduler.patience=0", "scheduler.factor=0.5"] if schedule == "plateau" else []),
+    ]
 
 
 def test_workers_change_nothing(occlufer, inputs, undisturbed, tmp_path):

@@ -33,15 +33,24 @@ def say(message: str) -> None:
 
 @contextlib.contextmanager
 def progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function (done, total) that draws a bar on a terminal, and prints a line now and then elsewhere."""
+    """Yield a function (done, total): a bar on a terminal, a line now and then elsewhere, nothing for no work."""
     if not err.is_terminal:
         yield _line_progress(title)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                TimeRemainingColumn())  # fmt: skip
-    with Progress(*columns, console=err) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    bar = Progress(*columns, console=err)
+    task = bar.add_task(title, total=None)
+
+    def update(done: int, total: int) -> None:
+        if total:
+            bar.start()
+            bar.update(task, completed=done, total=total)
+
+    try:
+        yield update
+    finally:
+        bar.stop()
 
 
 def _line_progress(title: str) -> Callable[[int, int], None]:
@@ -49,7 +58,7 @@ def _line_progress(title: str) -> Callable[[int, int], None]:
 
     def update(done: int, total: int) -> None:
         nonlocal printed
-        share = done / total if total else 1.0
+        share = done / total if total else -1.0
         if share >= printed + _LOG_EVERY or (share == 1 and printed < 1):
             printed = share
             say(f"{title}: {done:,} of {total:,}")

@@ -74,7 +74,7 @@ COMMANDS: dict[str, CommandInfo] = {
     ),
     "evaluate": CommandInfo(
         "score a finished run again, under other conditions",
-        (),
+        ("trainer",),
         "occlufer evaluate run=outputs/STUDY/RUN conditions=[none,mask,headset]",
         (
             ("run=DIR", "the run folder"),

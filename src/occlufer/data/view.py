@@ -83,11 +83,9 @@ class FullImage(View):
 def scale_landmarks(landmarks_N3: FloatArray, scale: float) -> FloatArray:
     """Landmarks after an image was resized by `scale`.
 
-    OpenCV keeps pixel edges in place when it resizes, so the centre of pixel 0 moves from 0 to (scale - 1) / 2.
+    Pixel i covers i..i+1 and OpenCV keeps the image's edges in place when it resizes, so there is no offset.
     """
-    scaled = landmarks_N3 * np.float32(scale)
-    scaled[:, :2] += np.float32((scale - 1) / 2)
-    return scaled.astype(np.float32)
+    return (landmarks_N3 * np.float32(scale)).astype(np.float32)
 
 
 def _cut(image_HWC: UInt8Array, left: int, top: int, side: int) -> UInt8Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -75,8 +76,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None
     ) -> None:
         """Write a checkpoint; raises `StorageError` when the disk does not take it."""
+        # Into memory first: torch's own file writer turns a full disk into a RuntimeError about positions.
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
         with atomic_path(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+            temporary.write_bytes(buffer.getbuffer())
 
 
 def checkpoint_callbacks(folder: Path, *, patience: int | None) -> list[Callback]:

@@ -7,17 +7,21 @@ from typing import Any, Literal
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau
 
+from occlufer.types import ConfigError
+
 Schedule = dict[str, Any]
 """Lightning's `lr_scheduler` dictionary."""
 
 
 def one_cycle(optimizer: Optimizer, total_steps: int, *, warmup_share: float = 0.2) -> Schedule:
     """Up to the optimiser's rate in `warmup_share` of the steps, then down to nothing (Smith & Topin 2019)."""
+    if not 0 <= warmup_share <= 1:
+        raise ConfigError(f"scheduler.warmup_share must be in 0..1, found {warmup_share}.")
     rates = [group["lr"] for group in optimizer.param_groups]
+    # A warm-up of exactly one step makes torch divide by its length less one, which is nothing.
+    share = warmup_share if warmup_share * total_steps != 1 else warmup_share * (1 + 1e-6)
     return _each_step(
-        OneCycleLR(
-            optimizer, max_lr=rates, total_steps=total_steps, pct_start=warmup_share, cycle_momentum=False
-        )
+        OneCycleLR(optimizer, max_lr=rates, total_steps=total_steps, pct_start=share, cycle_momentum=False)
     )
 
 

@@ -1,0 +1,77 @@
+"""prepare, preview and report: what a user looks at before and after training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from fakes import TINY_TRAINING, striped_face, tiny_fer2013
+from occlufer.datasets import fer2013
+from occlufer.types import ConfigError, DatasetError, RunError
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    return tiny_fer2013(tmp_path_factory.mktemp("inputs"))
+
+
+def test_prepare_prints_coverage_and_has_nothing_left_to_do(run_command, inputs, capsys):
+    run_command("prepare", inputs)
+    printed = capsys.readouterr().out
+    assert "happiness" in printed
+    assert "55 of 56 faces have landmarks, nothing to do" in printed
+    assert "missed: no face 1" in printed
+
+
+@pytest.mark.slow
+def test_a_dataset_without_any_face_is_refused(run_command, tmp_path):
+    root = fer2013.make_fake(tmp_path / "stripes", images=striped_face)
+    words = ["dataset=fer2013", f"dataset.root={root}", f"paths.outputs={tmp_path}", "landmarks.workers=0"]
+    for command in ("prepare", "train"):
+        with pytest.raises(DatasetError, match="no face was found in any of its 56 images"):
+            run_command(command, words)
+
+
+def test_preview_draws_a_sheet(run_command, inputs, tmp_path):
+    path = tmp_path / "sheet.png"
+    words = [*inputs, "occlusion=mask", "view=full", f"output={path}", "count=14", "columns=7", "tile=64"]
+    run_command("preview", words)
+    width, height = size(path)
+    run_command("preview", [*words, "side_by_side=true"])
+    assert size(path)[0] == width
+    assert size(path)[1] > 1.9 * height
+
+
+def size(path: Path) -> tuple[int, int]:
+    with Image.open(path) as sheet:
+        return sheet.size
+
+
+def test_preview_of_an_unknown_split(run_command, inputs):
+    with pytest.raises(ConfigError, match="Did you mean 'test'"):
+        run_command("preview", [*inputs, "split=tset"])
+
+
+def test_report_of_a_study(run_command, inputs, tmp_path, capsys):
+    outputs = f"paths.outputs={tmp_path}"
+    run_command("train", [*inputs, *TINY_TRAINING, outputs, "study=small"])
+    run_command("report", [outputs, "study=small"])
+    page = (tmp_path / "small" / "report.html").read_text(encoding="utf-8")
+    assert "headset" in page
+    assert "report.html" in capsys.readouterr().out
+    assert list((tmp_path / "small" / "tables").glob("*.csv"))
+
+
+def test_report_needs_a_study(run_command, tmp_path):
+    with pytest.raises(ConfigError, match="study=NAME"):
+        run_command("report", [])
+    with pytest.raises(RunError, match="no study folder"):
+        run_command("report", ["study=nowhere", f"paths.outputs={tmp_path}"])
+
+
+def test_a_study_may_be_given_by_path(run_command, inputs, tmp_path):
+    run_command("train", [*inputs, *TINY_TRAINING, f"paths.outputs={tmp_path}", "study=small"])
+    run_command("report", [f"study={tmp_path / 'small'}"])
+    assert Path(tmp_path / "small" / "report.html").is_file()

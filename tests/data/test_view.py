@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fakes import frontal_landmarks
+
+from occlufer.data.view import FaceCrop, FullImage, scale_landmarks
+from occlufer.types import ConfigError
+
+NOSE_TIP = 1
+
+
+def dotted(hw: tuple[int, int], at: np.ndarray, sigma: float) -> np.ndarray:
+    """Black, with a soft white dot at (x, y); pixel i covers i..i+1, so its centre lies at i + .5."""
+    y, x = np.mgrid[0 : hw[0], 0 : hw[1]] + 0.5
+    dot = 255 * np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * sigma**2))
+    return np.repeat(dot.round().astype(np.uint8)[..., None], 3, axis=2)
+
+
+def dot_at(image_HWC: np.ndarray) -> np.ndarray:
+    weight = image_HWC[..., 0].astype(np.float64)
+    y, x = np.mgrid[0 : image_HWC.shape[0], 0 : image_HWC.shape[1]] + 0.5
+    return np.array([(weight * x).sum(), (weight * y).sum()]) / weight.sum()
+
+
+@pytest.mark.parametrize("side", [32, 64, 100, 400])
+@pytest.mark.parametrize("view", [FaceCrop(margin=0.1), FaceCrop(margin=0.0), FullImage()])
+@pytest.mark.parametrize(
+    ("hw", "shift"),
+    [((240, 240), (0, 0)), ((240, 301), (40.3, -20.7)), ((300, 181), (-30.4, 25.2)), ((240, 240), (-70.5, -60.2))],
+    ids=["middle", "wide", "high", "over the border"],
+)
+def test_landmarks_go_where_the_pixels_go(view, side, hw, shift):
+    landmarks = frontal_landmarks(200) + np.array([*shift, 0], np.float32)
+    nose = landmarks[NOSE_TIP, :2]
+    image = dotted(hw, nose, sigma=7)
+    cut, moved = view(image, landmarks, side=side)
+    assert cut.shape == (min(side, cut.shape[0]),) * 2 + (3,)
+    assert cut.shape[0] <= side
+    np.testing.assert_allclose(dot_at(cut), moved[NOSE_TIP, :2], atol=0.1)
+
+
+def test_a_crop_holds_the_mesh_and_its_margin():
+    landmarks = frontal_landmarks(200)
+    _, moved = FaceCrop(margin=0.25)(np.zeros((200, 200, 3), np.uint8), landmarks, side=90)
+    low, high = moved[:, :2].min(axis=0), moved[:, :2].max(axis=0)
+    # The longer side of the box is 1 of 1.5 parts of the crop, and the box is in the middle.
+    assert (high - low).max() == pytest.approx(90 / 1.5, abs=0.7)
+    np.testing.assert_allclose((low + high) / 2, 45, atol=0.7)
+
+
+def test_depth_has_the_scale_of_x():
+    landmarks = frontal_landmarks(200)
+    _, moved = FullImage()(np.zeros((200, 200, 3), np.uint8), landmarks, side=50)
+    np.testing.assert_allclose(moved[:, 2], landmarks[:, 2] / 4, rtol=1e-5)
+
+
+def test_a_small_face_is_left_small_and_unchanged():
+    image = np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)
+    cut, moved = FullImage()(image, frontal_landmarks(40), side=64)
+    np.testing.assert_array_equal(cut, image)
+    np.testing.assert_array_equal(moved, frontal_landmarks(40))
+
+
+def test_outside_the_image_its_border_is_repeated():
+    image = np.random.default_rng(0).integers(0, 255, (10, 6, 3), np.uint8)
+    cut, _ = FullImage()(image, frontal_landmarks(10), side=64)
+    assert cut.shape == (10, 10, 3)
+    np.testing.assert_array_equal(cut[:, 2:8], image)
+    np.testing.assert_array_equal(cut[:, :2], image[:, [0, 0]])
+    np.testing.assert_array_equal(cut[:, 8:], image[:, [-1, -1]])
+
+
+@pytest.mark.parametrize("shift", [(-900, 0), (900, 0), (0, -900), (0, 900), (700, -800)])
+def test_a_face_beside_the_image_still_makes_a_picture(shift):
+    landmarks = frontal_landmarks(60) + np.array([*shift, 0], np.float32)
+    cut, _ = FaceCrop()(np.full((60, 50, 3), 9, np.uint8), landmarks, side=32)
+    assert cut.shape == (32, 32, 3)
+    assert (cut == 9).all()
+
+
+def test_views_leave_their_inputs_alone():
+    image, landmarks = np.zeros((80, 80, 3), np.uint8), frontal_landmarks(80)
+    image.setflags(write=False)
+    landmarks.setflags(write=False)
+    FaceCrop(margin=0.3)(image, landmarks, side=20)
+
+
+def test_scaling_keeps_corners_of_the_image_in_its_corners():
+    corners = np.array([[0, 0, 0], [350, 350, 35]], np.float32)
+    np.testing.assert_allclose(scale_landmarks(corners, 64 / 350), [[0, 0, 0], [64, 64, 6.4]], rtol=1e-6)
+
+
+def test_a_negative_margin_is_refused():
+    with pytest.raises(ConfigError, match=r"view\.margin must be 0 or more, found -0\.1"):
+        FaceCrop(margin=-0.1)

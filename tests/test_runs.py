@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import copy
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from occlufer.runs import (
+    PREDICTION_COLUMNS,
+    PROBABILITY_COLUMNS,
+    Run,
+    RunSummary,
+    config_hash,
+    environment,
+    find_runs,
+    run_folder_name,
+)
+from occlufer.types import RunError
+
+SUMMARY = RunSummary(
+    name="mask_resnet10t_seed0_12345678", study="first", condition="mask", dataset="fer2013", model="resnet10t", seed=0,
+    config_hash="12345678", conditions=("none", "mask"), best_epoch=3, best_score=0.5, epochs=5, seconds=12.5,
+    finished="2026-01-01T00:00:00+00:00", counts={"train": 7, "validation": 7, "test": 7, "dropped": 1},
+    parameters=10, notes=("a note – with a dash",),
+)  # fmt: skip
+
+CONFIG: dict[str, Any] = {
+    "paths": {"outputs": "outputs", "cache": "outputs/cache"},
+    "dataset": {"_target_": "x.Y", "root": "/data", "validation_share": 0.1},
+    "landmarks": {"workers": None, "max_side": 1024},
+    "model": {"backbone": "resnet10t", "drop_rate": 0.0},
+    "logger": {"mode": "offline", "project": "occlufer"},
+    "trainer": {"max_epochs": 12, "devices": 1, "enable_progress_bar": True},
+    "loader": {"batch_size": 64, "num_workers": 2, "prefetch_factor": 2},
+    "study": "first",
+    "seed": 0,
+    "conditions": ["none", "mask"],
+    "condition_occluders": {"mask": {"scale_range": [0.9, 1.1]}},
+    "names": {"dataset": "fer2013", "occlusion": "mask", "model": "resnet10t"},
+}
+# What changes no result; a leaf that is missing here must change the hash.
+IGNORED = {
+    "paths.outputs", "paths.cache", "logger.mode", "logger.project", "landmarks.workers", "study",
+    "trainer.enable_progress_bar", "loader.num_workers", "loader.prefetch_factor", "names.dataset", "names.occlusion",
+    "names.model",
+}  # fmt: skip
+
+
+def predictions() -> pd.DataFrame:
+    frame = pd.DataFrame(np.eye(7, dtype=np.float32), columns=list(PROBABILITY_COLUMNS))
+    return frame.assign(key=list("abcdefg"), split="test", condition="none", label=range(7), prediction=range(7),
+                        covered_share=np.float32(0))  # fmt: skip
+
+
+@pytest.fixture()
+def run(tmp_path) -> Run:
+    folder = tmp_path / "study" / SUMMARY.name
+    folder.mkdir(parents=True)
+    return Run(folder)
+
+
+@pytest.fixture()
+def whole(run) -> Run:
+    run.write_config(CONFIG)
+    run.write_predictions(predictions())
+    run.finish(SUMMARY)
+    return run
+
+
+def test_a_summary_comes_back_as_it_was(whole):
+    assert whole.finished
+    assert whole.summary() == SUMMARY
+    assert whole.state() == "Finished."
+    assert whole.name == SUMMARY.name
+
+
+def test_a_run_without_run_json_is_unfinished(run):
+    run.write_config(CONFIG)
+    assert not run.finished
+    with pytest.raises(RunError, match=r"is not a finished run: it has no run\.json\. Unfinished after 0 epochs; run"):
+        run.summary()
+
+
+@pytest.mark.parametrize(("epochs", "told"), [(1, "after 1 epoch;"), (3, "after 3 epochs;")])
+def test_an_unfinished_run_says_how_far_it_got(run, epochs, told):
+    run.write_table("history.csv", pd.DataFrame({"epoch": range(epochs)}))
+    assert told in run.state()
+
+
+def test_a_failed_run_says_why_until_it_finishes(run):
+    run.write_json("failure.json", {"error": "RunError", "message": "the loss became nan", "when": "now"})
+    assert run.state() == "Failed: the loss became nan"
+    with pytest.raises(RunError, match="Failed: the loss became nan"):
+        run.summary()
+    run.finish(SUMMARY)
+    assert run.state() == "Finished."
+    assert not (run.folder / "failure.json").exists()
+
+
+@pytest.mark.parametrize("content", [b"{", b"", b"\xff\xfe\x00", b"[]", b"{}"])
+def test_a_damaged_failure_json_is_still_a_failure(run, content):
+    (run.folder / "failure.json").write_bytes(content)
+    assert run.state() == "Failed (its failure.json cannot be read)."
+
+
+@pytest.mark.parametrize("content", [b"{", b"", b"\xff\xfe\x00", b"[1]", b"null"])
+def test_a_damaged_run_json_is_named(whole, content):
+    (whole.folder / "run.json").write_bytes(content)
+    with pytest.raises(RunError, match=r"run\.json cannot be read .*Delete the run folder and train again"):
+        whole.summary()
+
+
+def change_summary(run: Run, **fields: Any) -> None:
+    path = run.folder / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+@pytest.mark.parametrize("found", [0, 2, None, "1"])
+def test_another_format_is_refused_in_both_directions(whole, found):
+    change_summary(whole, format=found)
+    with pytest.raises(RunError, match=rf"has format {found!r}, .* reads format 1\. Read it with the version that"):
+        whole.summary()
+
+
+def test_odd_fields_are_named(whole):
+    change_summary(whole, colour="blue")
+    with pytest.raises(RunError, match=r"unexpected or missing fields \['colour'\]"):
+        whole.summary()
+    content = json.loads((whole.folder / "run.json").read_text())
+    del content["colour"], content["seed"]
+    whole.write_json("run.json", content)
+    with pytest.raises(RunError, match=r"\['seed'\]"):
+        whole.summary()
+
+
+def test_a_configuration_comes_back(whole):
+    assert whole.config() == CONFIG
+    assert list(whole.config()) == list(CONFIG)
+
+
+@pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe\x00", None])
+def test_a_damaged_or_missing_configuration_is_named(run, content):
+    if content is not None:
+        (run.folder / "config.yaml").write_bytes(content)
+    with pytest.raises(RunError, match=r"config\.yaml cannot be read .*a run folder\?"):
+        run.config()
+
+
+@pytest.mark.parametrize("content", ["", "- a list"])
+def test_a_configuration_that_is_none_is_named(run, content):
+    (run.folder / "config.yaml").write_text(content)
+    with pytest.raises(RunError, match=r"config\.yaml holds no configuration"):
+        run.config()
+
+
+def test_a_stored_configuration_cannot_run_code(run):
+    (run.folder / "config.yaml").write_text("!!python/object/apply:os.mkdir ['made']")
+    with pytest.raises(RunError, match="cannot be read"):
+        run.config()
+
+
+def test_predictions_come_back_in_the_declared_order(whole):
+    rows = whole.predictions()
+    assert tuple(rows.columns) == PREDICTION_COLUMNS
+    pd.testing.assert_frame_equal(rows, predictions()[list(PREDICTION_COLUMNS)])
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 nothing PAR1", None])
+def test_damaged_or_missing_predictions_are_named(run, content):
+    if content is not None:
+        (run.folder / "predictions.parquet").write_bytes(content)
+    with pytest.raises(RunError, match=r"predictions\.parquet cannot be read .*occlufer evaluate"):
+        run.predictions()
+
+
+def test_a_truncated_parquet_is_named(whole):
+    path = whole.folder / "predictions.parquet"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(RunError, match="cannot be read"):
+        whole.predictions()
+
+
+def test_predictions_of_another_version_are_named(run):
+    predictions().drop(columns=["covered_share", "prob_fear"]).to_parquet(run.folder / "predictions.parquet")
+    with pytest.raises(RunError, match=r"lacks the columns prob_fear, covered_share; .*another version"):
+        run.predictions()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe\x00\x01", b'a,b\n"1,2,3\n4,5,6,7\n'])
+def test_a_missing_or_damaged_table_is_an_empty_one(run, content):
+    for name in ("history.csv", "coverage.csv"):
+        if content is not None:
+            (run.folder / name).write_bytes(content)
+    assert len(run.history()) == 0
+    assert list(run.history().columns)[:1] == ["epoch"]
+    assert list(run.coverage().columns) == ["split", "expression", "faces", "used", "dropped"]
+
+
+def test_runs_are_found_by_name_unfinished_ones_too(tmp_path, whole):
+    other = Run(whole.folder.parent / "a_run")
+    other.write_config(CONFIG)
+    (whole.folder.parent / "not_a_run").mkdir()
+    (whole.folder.parent / "report.html").write_text("")
+    assert [found.name for found in find_runs(tmp_path / "study")] == ["a_run", SUMMARY.name]
+
+
+def test_no_study_and_an_empty_study_are_told_apart(tmp_path):
+    with pytest.raises(RunError, match=r"There is no study folder .*none\. Give study=NAME"):
+        find_runs(tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RunError, match=r"holds no run folder .*study=empty first"):
+        find_runs(tmp_path / "empty")
+
+
+def leaves(config: dict[str, Any], before: str = "") -> Iterator[str]:
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}"
+
+
+def changed(config: dict[str, Any], leaf: str, value: Any) -> dict[str, Any]:
+    config = copy.deepcopy(config)
+    *path, last = leaf.split(".")
+    node = config
+    for key in path:
+        node = node[key]
+    node[last] = value
+    return config
+
+
+def test_the_list_of_ignored_leaves_is_of_this_configuration():
+    assert set(leaves(CONFIG)) >= IGNORED
+
+
+@pytest.mark.parametrize("leaf", leaves(CONFIG))
+def test_the_hash_ignores_what_it_says_and_nothing_else(leaf):
+    same = config_hash(changed(CONFIG, leaf, "another")) == config_hash(CONFIG)
+    assert same == (leaf in IGNORED)
+
+
+def test_a_new_key_changes_the_hash_and_the_order_of_keys_does_not():
+    assert config_hash(CONFIG | {"new": None}) != config_hash(CONFIG)
+    backwards = dict(reversed(CONFIG.items()))
+    assert config_hash(backwards) == config_hash(CONFIG)
+
+
+def test_the_folder_name_is_readable_and_safe():
+    assert run_folder_name(CONFIG) == f"mask_resnet10t_seed0_{config_hash(CONFIG)}"
+    wild = changed(changed(CONFIG, "names.model", "hf_hub:owner/a net"), "names.occlusion", "../up")
+    name = run_folder_name(wild)
+    assert Path(name).name == name
+    assert name == f"..-up_hf_hub-owner-a-net_seed0_{config_hash(CONFIG)}"
+
+
+def test_the_environment_says_what_is_needed_and_no_secrets(monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", "s3cret-key-of-mine")
+    monkeypatch.setenv("A_TOKEN_OF_MINE", "s3cret-token")
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/occlufer", "train", "seed=1"])
+    found = environment()
+    text = json.dumps(found)
+    assert "s3cret" not in text
+    assert "A_TOKEN_OF_MINE" not in text
+    assert found["command"] == ["occlufer", "train", "seed=1"]
+    assert found["packages"]["torch"] and found["packages"]["mediapipe"]
+    assert set(found) == {"packages", "python", "platform", "cpus", "command", "git_commit", "written"}
+    home = os.environ.get("HOME", "")
+    assert len(home) < 4 or home not in text

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import wandb
+from pytorch_lightning.utilities import rank_zero_only
+
+from occlufer.tracking import Mirror, NoMirror, WandbMirror
+from occlufer.types import EXPRESSIONS, ConfigError
+
+SHEET = np.zeros((20, 30, 3), np.uint8)
+
+
+class FakeRun:
+    """What a mirror uses of a wandb run; `failing` names the call that raises."""
+
+    def __init__(self, failing: str = "") -> None:
+        self.failing, self.calls, self.logged = failing, [], []
+        self.summary = SimpleNamespace(update=self._update)
+        self.numbers: dict[str, Any] = {}
+
+    def _call(self, name: str) -> None:
+        self.calls.append(name)
+        if name == self.failing:
+            raise OSError(28, "No space left on device")
+
+    def _update(self, values: dict[str, Any]) -> None:
+        self._call("summary")
+        self.numbers.update(values)
+
+    def define_metric(self, *args: Any, **kwargs: Any) -> None:
+        self._call("define_metric")
+
+    def log(self, values: dict[str, Any]) -> None:
+        self._call("log")
+        self.logged.append(values)
+
+    def finish(self) -> None:
+        self._call("finish")
+
+
+def tell_everything(mirror: Mirror, folder: Path) -> None:
+    mirror.begin(folder=folder, study="first", name="a_run", config={"seed": 0, "model": {"backbone": "x"}})
+    mirror.log_grid("training faces", SHEET, "epoch 0")
+    for epoch in range(2):
+        mirror.log_metrics({"epoch": epoch, "train_loss": 1.0 / (epoch + 1)}, step=epoch)
+    mirror.log_scores({"mask": {"accuracy": 0.5, "confusion": [[1, 2], [3, 4]]}})
+    mirror.log_confusion("mask", [0, 1, 6], [0, 2, 6])
+    mirror.close()
+
+
+@pytest.fixture()
+def fake(monkeypatch):
+    def start(failing: str = "") -> FakeRun:
+        run = FakeRun(failing)
+        monkeypatch.setattr(wandb, "init", lambda **settings: run)
+        monkeypatch.setattr(wandb, "Image", lambda *args, **kwargs: "image")
+        monkeypatch.setattr(wandb.plot, "confusion_matrix", lambda **kwargs: ("plot", kwargs))
+        return run
+
+    return start
+
+
+def test_everything_reaches_wandb(fake, tmp_path):
+    run = fake()
+    tell_everything(WandbMirror(), tmp_path)
+    assert {"epoch": 1, "train_loss": 0.5} in run.logged
+    assert {"training faces": "image"} in run.logged
+    assert run.numbers == {"test/mask/accuracy": 0.5}
+    ((_, plot),) = (values["test/mask/confusion"] for values in run.logged if "test/mask/confusion" in values)
+    assert plot["class_names"] == list(EXPRESSIONS)
+    assert (plot["y_true"], plot["preds"]) == ([0, 1, 6], [0, 2, 6])
+    assert run.calls[-1] == "finish"
+
+
+def test_begin_hands_over_the_run(monkeypatch, tmp_path):
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(wandb, "init", lambda **settings: seen.update(settings) or FakeRun())
+    WandbMirror(project="mine", mode="online").begin(folder=tmp_path, study="s", name="n", config={"seed": 4})
+    expected = {"project": "mine", "group": "s", "name": "n", "dir": str(tmp_path), "mode": "online"}
+    assert {key: seen[key] for key in expected} == expected
+    assert seen["config"] == {"seed": 4}
+
+
+def test_a_wandb_that_cannot_start_is_told_once_and_left(monkeypatch, tmp_path):
+    def refuse(**settings: Any) -> None:
+        raise wandb.errors.CommError("nobody there")
+
+    monkeypatch.setattr(wandb, "init", refuse)
+    with pytest.warns(UserWarning) as told:
+        tell_everything(WandbMirror(), tmp_path)
+    (message,) = (str(warning.message) for warning in told)
+    assert "wandb failed in begin (CommError: nobody there)" in message
+    assert "the run goes on without it" in message
+
+
+@pytest.mark.parametrize(
+    ("failing", "method"),
+    [("define_metric", "begin"), ("log", "log_grid"), ("summary", "log_scores"), ("finish", "close")],
+)
+def test_a_wandb_that_fails_on_the_way_is_told_once_and_left(fake, tmp_path, failing, method):
+    run = fake(failing)
+    with pytest.warns(UserWarning) as told:
+        tell_everything(WandbMirror(), tmp_path)
+    assert [f"wandb failed in {method} " in str(warning.message) for warning in told] == [True]
+    assert run.calls[-1] == failing, "nothing is asked of it any more"
+
+
+def test_a_user_who_interrupts_is_not_held_up(fake, tmp_path, monkeypatch):
+    def interrupt(**settings: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(wandb, "init", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        tell_everything(WandbMirror(), tmp_path)
+
+
+def test_only_the_first_process_speaks(fake, tmp_path, monkeypatch):
+    run = fake()
+    monkeypatch.setattr(rank_zero_only, "rank", 1, raising=False)
+    tell_everything(WandbMirror(), tmp_path)
+    assert run.calls == []
+
+
+def test_an_unknown_mode_is_refused():
+    with pytest.raises(ConfigError, match=r"Unknown logger\.mode 'ofline'\. Did you mean 'offline'.*logger=csv"):
+        WandbMirror(mode="ofline")
+
+
+def test_no_mirror_leaves_nothing(tmp_path):
+    tell_everything(NoMirror(), tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_offline_needs_no_account_and_no_network(tmp_path, monkeypatch):
+    """The real wandb, whose home is a fresh folder."""
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    folder = tmp_path / "run"
+    folder.mkdir()
+    mirror = WandbMirror()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=DeprecationWarning)  # wandb's own
+        tell_everything(mirror, folder)
+        wandb.teardown()
+    (record,) = folder.glob("wandb/offline-run-*/run-*.wandb")
+    assert b"train_loss" in record.read_bytes()
+    assert mirror.run is None
