@@ -10,7 +10,7 @@ EXPERIMENT := $(if $(filter synthetic,$(DATASET)),demo,$(DATASET))
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint types tests test smoke reproduce format clean clean-outputs
+.PHONY: help setup lint types tests test smoke reproduce figures tree format clean clean-outputs
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -22,6 +22,7 @@ $(STAMP): pyproject.toml constraints.txt scripts/setup.sh
 	@touch $@
 
 lint: $(STAMP)  ## ruff: rules and format
+	$(BIN)/python scripts/readme_tree.py --check
 	$(BIN)/ruff check src tests scripts
 	$(BIN)/ruff format --check src tests scripts
 
@@ -39,6 +40,12 @@ smoke: $(STAMP)  ## a small study from nothing to its report, in minutes
 reproduce: $(STAMP)  ## the main job: sweep none/mask/headset, end in a report (DATASET=fer2013 ROOT=DIR: real faces)
 	$(BIN)/occlufer train -m experiment=$(EXPERIMENT) $(if $(ROOT),dataset.root='$(ROOT)') $(ARGS)
 	$(BIN)/occlufer report study=$(EXPERIMENT)
+
+figures: $(STAMP)  ## draw the pictures of README.md again
+	sh scripts/figures.sh $(BIN)
+
+tree: $(STAMP)  ## write README.md's tree again
+	$(BIN)/python scripts/readme_tree.py
 
 format: $(STAMP)  ## let ruff format the code
 	$(BIN)/ruff check --fix src tests scripts

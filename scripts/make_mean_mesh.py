@@ -32,7 +32,9 @@ def ellipse(image: FloatArray, centre: tuple[float, float], axes: tuple[float, f
             *, angles: tuple[float, float] = (0, 360), thickness: int = -1, blur: float = 0) -> None:  # fmt: skip
     """Blend an ellipse into `image`, float32 (H, W, 3); centre and axes in pixels, blur a standard deviation."""
     mask = np.zeros(image.shape[:2], np.float32)
-    cv2.ellipse(mask, np.int32(centre).tolist(), np.int32(axes).tolist(), 0, *angles, 1.0, thickness, cv2.LINE_AA)
+    cv2.ellipse(
+        mask, np.int32(centre).tolist(), np.int32(axes).tolist(), 0, *angles, 1.0, thickness, cv2.LINE_AA
+    )
     if blur:
         mask = cv2.GaussianBlur(mask, (0, 0), blur)
     image += mask[..., None] * (np.asarray(colour, np.float32) - image)
@@ -58,7 +60,15 @@ def draw_face(rng: np.random.Generator) -> UInt8Array:
         ellipse(image, centre, (7, 8), np.array([70, 50, 35]), blur=0.8)
         ellipse(image, (centre[0], eye_y + 1), (19, 9), skin * 0.3, angles=(180, 360), thickness=2, blur=0.8)
         brow = (x + side * (gap + 1), eye_y - rng.uniform(14, 17))
-        ellipse(image, (brow[0], brow[1] + 6), (25, 11), np.array([55, 40, 32]), angles=(200, 340), thickness=5, blur=1.5)
+        ellipse(
+            image,
+            (brow[0], brow[1] + 6),
+            (25, 11),
+            np.array([55, 40, 32]),
+            angles=(200, 340),
+            thickness=5,
+            blur=1.5,
+        )
     nose = y + rng.uniform(32, 38)
     for side in (-1, 1):
         ellipse(image, (x + side * 13, nose - 22), (5, 34), skin * 0.82, blur=6)
@@ -110,7 +120,7 @@ def mirror_of(points_N3: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def triangles_of(points_N3: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The 852 triangles of the tesselation, wound so that (b - a) x (c - a) has z > 0 in x right, y down."""
+    """The 852 triangles of the tesselation, clockwise as seen from outside."""
     after: dict[int, set[int]] = {}
     for start, end in FACEMESH_TESSELATION:
         after.setdefault(start, set()).add(end)
@@ -119,9 +129,36 @@ def triangles_of(points_N3: NDArray[np.float64]) -> NDArray[np.int64]:
     uses = Counter(edge for cycle in cycles for edge in combinations(cycle, 2))
     real = [cycle for cycle in cycles if any(uses[edge] < 3 for edge in combinations(cycle, 2))]
     triangles = np.array(sorted(real))
+    return _wound_alike(triangles, points_N3)
+
+
+def _wound_alike(triangles: NDArray[np.int64], points_N3: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Turn triangles so that neighbours run along their common edge in opposite directions.
+
+    From the screen alone the sides of the head and the nostrils, which face away, would come out wrong.
+    """
     a, b, c = (points_N3[triangles[:, corner], :2] for corner in range(3))
-    clockwise = np.cross(b - a, c - a) > 0
-    triangles[~clockwise] = triangles[~clockwise][:, [0, 2, 1]]
+    area = np.cross(b - a, c - a)
+    start = int(np.abs(area).argmax())
+    if area[start] < 0:
+        triangles[start] = triangles[start][[0, 2, 1]]
+    sharing: dict[frozenset[int], list[int]] = {}
+    for row, triangle in enumerate(triangles.tolist()):
+        for pair in combinations(triangle, 2):
+            sharing.setdefault(frozenset(pair), []).append(row)
+    todo, done = [start], {start}
+    while todo:
+        row = todo.pop()
+        ring = triangles[row].tolist()
+        for edge in zip(ring, ring[1:] + ring[:1], strict=True):
+            for other in sharing[frozenset(edge)]:
+                if other not in done:
+                    its = triangles[other].tolist()
+                    if edge in zip(its, its[1:] + its[:1], strict=True):
+                        triangles[other] = triangles[other][[0, 2, 1]]
+                    done.add(other)
+                    todo.append(other)
+    assert len(done) == len(triangles), "the mesh is not in one piece"
     return triangles
 
 

@@ -33,10 +33,19 @@ ALLOWED: dict[str, set[str]] = {
     "learning": {"learning", "types", "files"},
     "analysis": {"analysis", "runs", "types", "files"},
     "commands": {
-        "commands", "analysis", "data", "datasets", "landmarks", "learning", "occlusion", "runs", "tracking", "files",
+        "commands",
+        "analysis",
+        "data",
+        "datasets",
+        "landmarks",
+        "learning",
+        "occlusion",
+        "runs",
+        "tracking",
+        "files",
         "types",
     },
-}  # fmt: skip
+}
 
 # Third-party package -> the only places that may import it.
 CONFINED: dict[str, tuple[str, ...]] = {
@@ -52,7 +61,11 @@ CONFINED: dict[str, tuple[str, ...]] = {
 
 # Module of the package -> the only places that may import it.
 INNER: dict[str, tuple[str, ...]] = {
-    "landmarks.detector": ("landmarks.build", "landmarks.pool", "commands"),  # the pool: one detector a worker
+    "landmarks.detector": (
+        "landmarks.build",
+        "landmarks.pool",
+        "commands",
+    ),  # the pool: one detector a worker
     "synthesis": ("datasets.synthetic", "synthesis"),
     "cli": (),
 }
@@ -93,7 +106,9 @@ def _imports(tree: ast.AST, importer: str) -> Iterator[Import]:
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}".removeprefix(f"{_PACKAGE}.")
                 # `from occlufer.landmarks import topology` imports the module, not a name of the package.
-                yield Import(importer, f"{_PACKAGE}.{inner}" if inner in MODULES else node.module, node.lineno)
+                yield Import(
+                    importer, f"{_PACKAGE}.{inner}" if inner in MODULES else node.module, node.lineno
+                )
 
 
 IMPORTS = [found for name, path in MODULES.items() for found in _imports(ast.parse(path.read_text()), name)]
@@ -124,7 +139,9 @@ def test_the_walk_sees_imports_of_every_kind():
 
 
 def test_every_room_has_its_arrows():
-    assert {_room(name) for name in MODULES} - set(ALLOWED) == set(), "say in ALLOWED what the new room may import"
+    assert {_room(name) for name in MODULES} - set(ALLOWED) == set(), (
+        "say in ALLOWED what the new room may import"
+    )
 
 
 @pytest.mark.parametrize("room", ALLOWED)
@@ -170,7 +187,10 @@ def _normal(name: str) -> str:
 def test_what_is_imported_is_declared():
     """What comes along with another package may be gone with its next version."""
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
-    declared = {_normal(line.split(";")[0].strip().split("[")[0].split("=")[0].rstrip("<>!~ ")) for line in project["dependencies"]}  # fmt: skip
+    declared = {
+        _normal(line.split(";")[0].strip().split("[")[0].split("=")[0].rstrip("<>!~ "))
+        for line in project["dependencies"]
+    }
     distributions = importlib.metadata.packages_distributions()
     missing = [
         f"{_told(found)}, which is {' or '.join(distributions.get(top, ['not installed']))}"
@@ -183,7 +203,10 @@ def test_what_is_imported_is_declared():
 def test_what_is_declared_is_known_by_name():
     """Guards the parsing above: a dependency misread would make that test lie."""
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
-    assert all(line.split(">")[0].split("<")[0].split("=")[0].strip().replace("-", "").isalnum() for line in project["dependencies"])  # fmt: skip
+    assert all(
+        line.split(">")[0].split("<")[0].split("=")[0].strip().replace("-", "").isalnum()
+        for line in project["dependencies"]
+    )
 
 
 @pytest.mark.parametrize("room", ["occlusion", "types", "files", "runs"])
@@ -191,14 +214,18 @@ def test_light_rooms_load_nothing_heavy(room):
     """What the arrows promise, seen from outside: also through what the imported modules import."""
     names = [f"{_PACKAGE}.{name}" for name in MODULES if _inside(name, (room,))]
     heavy = ["torch", "pytorch_lightning", "hydra", "mediapipe", "albumentations", "wandb", "timm"]
-    code = f"import importlib, sys\nfor name in {names!r}: importlib.import_module(name)\nprint([h for h in {heavy!r} if h in sys.modules])"  # fmt: skip
+    code = (
+        f"import importlib, sys\nfor name in {names!r}: importlib.import_module(name)\n"
+        f"print([name for name in {heavy!r} if name in sys.modules])"
+    )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert result.stdout.strip() == "[]", result.stdout + result.stderr
 
 
 def test_files_stay_short():
     lines = {
-        str(path.relative_to(_ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES.values()
+        str(path.relative_to(_ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for path in MODULES.values()
     }
     long = {name: count for name, count in lines.items() if count > MOST_LINES}
     assert set(long) == set(LONGER), f"longer than {MOST_LINES} lines: {long}; excused: {LONGER}"

@@ -19,7 +19,7 @@ def test_a_file_appears_whole_with_its_folders(tmp_path):
         assert not path.exists()
         temporary.write_text("whole")
     assert path.read_text() == "whole"
-    assert os.listdir(path.parent) == ["file.txt"]
+    assert [found.name for found in path.parent.iterdir()] == ["file.txt"]
 
 
 def test_text_is_utf8_and_replaces_what_was_there(tmp_path):
@@ -33,23 +33,23 @@ def test_text_is_utf8_and_replaces_what_was_there(tmp_path):
 def test_an_error_leaves_the_old_file_and_passes_as_it_is(tmp_path, error):
     path = tmp_path / "file.txt"
     path.write_text("old")
-    with pytest.raises(type(error)) as caught, atomic_path(path) as temporary:
+    with pytest.raises(type(error)) as caught, atomic_path(path) as temporary:  # noqa: PT012
         temporary.write_text("new")
         raise error
     assert caught.value is error
     assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["file.txt"]
+    assert [found.name for found in tmp_path.iterdir()] == ["file.txt"]
 
 
 def test_a_full_disk_leaves_the_old_file_and_says_what_to_do(tmp_path):
     path = tmp_path / "file.txt"
     path.write_text("old")
-    with pytest.raises(StorageError, match=r"file\.txt: No space left.*free some space.*paths\.outputs"):  # noqa: SIM117
+    with pytest.raises(StorageError, match=r"file\.txt: No space left.*free some space.*paths\.outputs"):  # noqa: PT012, SIM117
         with atomic_path(path) as temporary:
             temporary.write_text("ne")
             raise OSError(errno.ENOSPC, "No space left on device")
     assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["file.txt"]
+    assert [found.name for found in tmp_path.iterdir()] == ["file.txt"]
 
 
 def test_a_file_in_the_way_of_the_folder_is_a_storage_error(tmp_path):
@@ -82,7 +82,7 @@ with locked(pathlib.Path(sys.argv[1])):
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def holder(tmp_path):
     """Another process that holds `.lock` until its input ends."""
     command = [sys.executable, "-c", _HOLD, str(tmp_path / ".lock"), str(tmp_path / "done")]

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -55,7 +54,7 @@ def tell_everything(mirror: Mirror, folder: Path) -> None:
     mirror.close()
 
 
-@pytest.fixture()
+@pytest.fixture
 def fake(monkeypatch):
     def start(failing: str = "") -> FakeRun:
         run = FakeRun(failing)
@@ -93,7 +92,7 @@ def test_a_wandb_that_cannot_start_is_told_once_and_left(monkeypatch, tmp_path):
         raise wandb.errors.CommError("nobody there")
 
     monkeypatch.setattr(wandb, "init", refuse)
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning, match="wandb failed in") as told:
         tell_everything(WandbMirror(), tmp_path)
     (message,) = (str(warning.message) for warning in told)
     assert "wandb failed in begin (CommError: nobody there)" in message
@@ -106,7 +105,7 @@ def test_a_wandb_that_cannot_start_is_told_once_and_left(monkeypatch, tmp_path):
 )
 def test_a_wandb_that_fails_on_the_way_is_told_once_and_left(fake, tmp_path, failing, method):
     run = fake(failing)
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning, match="wandb failed in") as told:
         tell_everything(WandbMirror(), tmp_path)
     assert [f"wandb failed in {method} " in str(warning.message) for warning in told] == [True]
     assert run.calls[-1] == failing, "nothing is asked of it any more"
@@ -129,13 +128,15 @@ def test_only_the_first_process_speaks(fake, tmp_path, monkeypatch):
 
 
 def test_an_unknown_mode_is_refused():
-    with pytest.raises(ConfigError, match=r"Unknown logger\.mode 'ofline'\. Did you mean 'offline'.*logger=csv"):
+    with pytest.raises(
+        ConfigError, match=r"Unknown logger\.mode 'ofline'\. Did you mean 'offline'.*logger=csv"
+    ):
         WandbMirror(mode="ofline")
 
 
 def test_no_mirror_leaves_nothing(tmp_path):
     tell_everything(NoMirror(), tmp_path)
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_offline_needs_no_account_and_no_network(tmp_path, monkeypatch):

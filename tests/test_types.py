@@ -28,7 +28,9 @@ def test_the_label_order_is_the_one_of_the_design():
 
 
 def test_a_misspelt_expression_is_told_the_right_one():
-    with pytest.raises(ConfigError, match=r"Unknown expression 'happines'. Did you mean 'happiness'\? Known: anger, "):
+    with pytest.raises(
+        ConfigError, match=r"Unknown expression 'happines'. Did you mean 'happiness'\? Known: anger, "
+    ):
         expression_index("happines")
 
 
@@ -60,7 +62,10 @@ def test_with_landmarks_changes_nothing_else():
 
 
 def test_seeded_draws_follow_their_words():
-    draws = {words: tuple(seeded_rng(*words).integers(2**32, size=4)) for words in ((0,), (0, 1), (1, 0), (0, 1, 2))}
+    draws = {
+        words: tuple(seeded_rng(*words).integers(2**32, size=4))
+        for words in ((0,), (0, 1), (1, 0), (0, 1, 2))
+    }
     assert len(set(draws.values())) == len(draws)
     assert draws[0, 1] == tuple(seeded_rng(0, 1).integers(2**32, size=4))
 

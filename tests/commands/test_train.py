@@ -3,11 +3,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import hydra
 import numpy as np
 import pandas as pd
 import pytest
 
 from fakes import TINY_TRAINING, tiny_fer2013
+from occlufer.commands.options import conf_folder
 from occlufer.runs import PREDICTION_COLUMNS, PROBABILITY_COLUMNS, Run, find_runs
 from occlufer.types import ConfigError, DatasetError, RunError
 
@@ -155,3 +157,20 @@ def test_wrong_values_are_refused_with_a_reason(run_command, inputs, tmp_path, w
 def test_a_missing_root_says_which_setting(run_command, tmp_path):
     with pytest.raises(DatasetError, match=r"dataset\.root="):
         run_command("train", ["dataset=fer2013", f"paths.outputs={tmp_path}"])
+
+
+@pytest.mark.parametrize("trainer", ["gpu", "ddp"])
+def test_gpu_trainers_set_what_gpus_like(trainer):
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
+        config = hydra.compose("train", ["dataset=fer2013", f"trainer={trainer}"])
+    assert config.trainer.precision == "bf16-mixed"
+    assert config.channels_last
+    assert config.optimizer.fused
+    assert config.loader.pin_memory
+    assert config.trainer.strategy == ("ddp" if trainer == "ddp" else "auto")
+
+
+def test_bf16_channels_last_and_fused_run_on_cpu_too(run_command, inputs, tmp_path):
+    words = ["channels_last=true", "fused=true", "trainer.precision=bf16-mixed", "trainer.deterministic=warn"]
+    run_command("train", [*outputs(inputs, tmp_path), *words, "conditions=[none]"])
+    assert only_run(tmp_path).finished

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fakes import MemoryFaces, fill_cache
 
+from fakes import MemoryFaces, fill_cache
 from occlufer.data.faces import ConditionedFaces, ImageFormat
 from occlufer.data.transforms import Augmentation
 from occlufer.data.view import FullImage
@@ -50,7 +50,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> LandmarkCache:
     return fill_cache(LandmarkCache(tmp_path_factory.mktemp("cache"), "f"), MemoryFaces())
 
 
-@pytest.fixture()
+@pytest.fixture
 def make(cache):
     def make(occluder: Occluder[Any], *, fixed: bool, split: str = "train", **more: Any) -> ConditionedFaces:
         faces = MemoryFaces()
@@ -111,7 +111,9 @@ def test_faces_of_one_epoch_draw_apart(make):
 
 
 def test_the_seed_changes_the_draws(make):
-    assert not torch.equal(images(make(Level(), fixed=True, seed=0)), images(make(Level(), fixed=True, seed=1)))
+    assert not torch.equal(
+        images(make(Level(), fixed=True, seed=0)), images(make(Level(), fixed=True, seed=1))
+    )
 
 
 def test_a_face_keeps_its_draw_when_others_leave(make):
@@ -127,7 +129,9 @@ def test_a_face_keeps_its_draw_when_others_leave(make):
 def test_order_of_reading_does_not_matter(make):
     faces = make(SurgicalMask(colours={"blue": 1.0}), fixed=False)
     forward = images(faces, 2)
-    assert torch.equal(torch.stack([faces[2, p]["image"] for p in reversed(range(len(faces)))]).flip(0), forward)
+    assert torch.equal(
+        torch.stack([faces[2, p]["image"] for p in reversed(range(len(faces)))]).flip(0), forward
+    )
 
 
 def test_the_share_is_measured_where_it_is_asked(make):
@@ -155,7 +159,9 @@ def test_grey_is_luminance():
     tensor = ImageFormat.create(size=16, channels=1, mean=0.5, std=0.25).to_tensor(image)
     assert tensor.shape == (1, 16, 16)
     # ITU-R BT.601: red weighs .299.
-    torch.testing.assert_close(tensor, torch.full_like(tensor, (0.299 * 200 / 255 - 0.5) / 0.25), atol=0.01, rtol=0)
+    torch.testing.assert_close(
+        tensor, torch.full_like(tensor, (0.299 * 200 / 255 - 0.5) / 0.25), atol=0.01, rtol=0
+    )
 
 
 def test_rgb_keeps_its_order_and_its_own_normalisation():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import chain
+
 import pytest
 
 from occlufer.data.sampler import FaceSampler
@@ -22,7 +24,7 @@ def positions(*, count: int, shuffle: bool, replicas: int, epoch: int = 0, seed:
 @pytest.mark.parametrize("count", [0, 1, 3, 11, 12])
 def test_evaluation_meets_every_face_exactly_once(count, replicas):
     devices = positions(count=count, shuffle=False, replicas=replicas)
-    assert sorted(sum(devices, [])) == list(range(count))
+    assert sorted(chain.from_iterable(devices)) == list(range(count))
     assert all(device == sorted(device) for device in devices)
 
 
@@ -31,7 +33,7 @@ def test_evaluation_meets_every_face_exactly_once(count, replicas):
 def test_training_gives_all_devices_equally_much_and_leaves_no_face_out(count, replicas):
     devices = positions(count=count, shuffle=True, replicas=replicas, epoch=2)
     assert len({len(device) for device in devices}) == 1
-    together = sum(devices, [])
+    together = list(chain.from_iterable(devices))
     assert set(together) == set(range(count))
     # Only the filling is met twice: less than one face a device.
     assert len(together) - count < replicas
@@ -40,7 +42,7 @@ def test_training_gives_all_devices_equally_much_and_leaves_no_face_out(count, r
 @pytest.mark.parametrize("replicas", [2, 3, 4])
 def test_devices_do_not_overlap_where_the_count_divides(replicas):
     devices = positions(count=12 * replicas, shuffle=True, replicas=replicas)
-    assert len(set(sum(devices, []))) == 12 * replicas
+    assert len(set(chain.from_iterable(devices))) == 12 * replicas
 
 
 def test_the_order_follows_seed_and_epoch():

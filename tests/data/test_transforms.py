@@ -17,7 +17,7 @@ ALL = {
 }
 
 
-@pytest.fixture()
+@pytest.fixture
 def image() -> np.ndarray:
     return np.random.default_rng(1).integers(40, 200, (24, 24, 3), np.uint8)
 

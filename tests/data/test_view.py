@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fakes import frontal_landmarks
 
+from fakes import frontal_landmarks
 from occlufer.data.view import FaceCrop, FullImage, scale_landmarks
 from occlufer.types import ConfigError
 
@@ -27,7 +27,12 @@ def dot_at(image_HWC: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("view", [FaceCrop(margin=0.1), FaceCrop(margin=0.0), FullImage()])
 @pytest.mark.parametrize(
     ("hw", "shift"),
-    [((240, 240), (0, 0)), ((240, 301), (40.3, -20.7)), ((300, 181), (-30.4, 25.2)), ((240, 240), (-70.5, -60.2))],
+    [
+        ((240, 240), (0, 0)),
+        ((240, 301), (40.3, -20.7)),
+        ((300, 181), (-30.4, 25.2)),
+        ((240, 240), (-70.5, -60.2)),
+    ],
     ids=["middle", "wide", "high", "over the border"],
 )
 def test_landmarks_go_where_the_pixels_go(view, side, hw, shift):

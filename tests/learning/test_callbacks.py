@@ -13,7 +13,7 @@ from occlufer.files import StorageError
 from occlufer.learning.callbacks import MONITOR, AtomicCheckpointIO, History, checkpoint_callbacks
 
 
-@pytest.fixture()
+@pytest.fixture
 def kept(tmp_path):
     """A checkpoint on disk that a failed write must not touch."""
     path = tmp_path / "last.ckpt"
@@ -22,13 +22,15 @@ def kept(tmp_path):
 
 
 def unharmed(path: Any) -> bool:
-    return torch.load(path, weights_only=True) == {"epoch": 1} and os.listdir(path.parent) == [path.name]
+    return torch.load(path, weights_only=True) == {"epoch": 1} and [
+        found.name for found in path.parent.iterdir()
+    ] == [path.name]
 
 
 def test_a_checkpoint_replaces_the_one_before(kept):
     AtomicCheckpointIO().save_checkpoint({"epoch": 2}, kept)
     assert torch.load(kept, weights_only=True) == {"epoch": 2}
-    assert os.listdir(kept.parent) == [kept.name]
+    assert [found.name for found in kept.parent.iterdir()] == [kept.name]
 
 
 def test_a_disk_that_is_really_full_is_named_and_leaves_the_old_checkpoint(kept):

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 import pytest
+import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -24,7 +24,9 @@ from occlufer.types import ConfigError, RunError
 CLASSES = 7
 
 
-def faces(count: int, *, seed: int = 0, indices: Sequence[int] | None = None) -> list[dict[str, torch.Tensor]]:
+def faces(
+    count: int, *, seed: int = 0, indices: Sequence[int] | None = None
+) -> list[dict[str, torch.Tensor]]:
     """Pictures of one bright pixel that says the class, with noise."""
     rng = np.random.default_rng(seed)
     items = []
@@ -101,10 +103,14 @@ def test_losses_are_means_over_faces_not_batches():
 
 def test_norms_and_biases_do_not_decay():
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2 * CLASSES, CLASSES))
+    network = nn.Sequential(
+        nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2 * CLASSES, CLASSES)
+    )
     network[0].weight.requires_grad_(False)
     made = fit(classifier(network))
-    by_decay = {group["weight_decay"]: {id(p) for p in group["params"]} for group in made.optimizers[0].param_groups}
+    by_decay = {
+        group["weight_decay"]: {id(p) for p in group["params"]} for group in made.optimizers[0].param_groups
+    }
     assert by_decay == {
         0.1: {id(network[3].weight)},
         0.0: {id(network[0].bias), id(network[1].weight), id(network[1].bias), id(network[3].bias)},
@@ -138,7 +144,9 @@ def blank(count: int = 8) -> DataLoader[Any]:
 def test_a_plateau_is_stepped_once_an_epoch():
     """Black pictures teach a network without biases nothing, so that its score stands."""
     rows: list[Any] = []
-    module = classifier(linear(bias=False), scheduler=functools.partial(plateau, factor=0.5, patience=1, min_lr=0.0))
+    module = classifier(
+        linear(bias=False), scheduler=functools.partial(plateau, factor=0.5, patience=1, min_lr=0.0)
+    )
     made = trainer(6, callbacks=[History(lambda so_far: rows.__setitem__(slice(None), so_far))])
     made.fit(module, blank(), blank())
     # The first epoch sets the mark, two pass in patience, and so on. History reads before or after the step.
@@ -149,7 +157,9 @@ def test_a_plateau_is_stepped_once_an_epoch():
 
 def test_a_plateau_on_an_unknown_score_is_refused():
     module = classifier(scheduler=functools.partial(plateau, monitor="val_f1"))
-    with pytest.raises(ConfigError, match=r"scheduler\.monitor 'val_f1' is not logged\. Known: .*val_f1_macro"):
+    with pytest.raises(
+        ConfigError, match=r"scheduler\.monitor 'val_f1' is not logged\. Known: .*val_f1_macro"
+    ):
         fit(module)
 
 
@@ -204,9 +214,15 @@ def test_a_resumed_training_ends_as_if_it_had_not_stopped(tmp_path):
     whole, history = trained(tmp_path / "whole", epochs=4)
     trained(tmp_path / "half", epochs=2)
     module, resumed = classifier(), History(lambda rows: None)
-    made = trainer(4, callbacks=[resumed])
+    made = trainer(
+        4,
+        callbacks=[resumed, *checkpoint_callbacks(tmp_path / "half", patience=None)],
+        enable_checkpointing=True,
+    )
     made.fit(module, loader(faces(30)), loader(faces(23, seed=5)), ckpt_path=str(tmp_path / "half" / "last.ckpt"),
              weights_only=True)  # fmt: skip
     assert torch.equal(module.network[2].weight, whole.network[2].weight)
-    without_times = [[{k: v for k, v in row.items() if k != "seconds"} for row in h.rows] for h in (resumed, history)]
+    without_times = [
+        [{k: v for k, v in row.items() if k != "seconds"} for row in h.rows] for h in (resumed, history)
+    ]
     assert without_times[0] == without_times[1]

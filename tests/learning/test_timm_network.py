@@ -57,7 +57,10 @@ def test_an_rgb_stem_is_summed_for_grey(source, weights):
     """A grey image says what the same image in three equal channels said."""
     grey = torch.randn(2, 1, 32, 32)
     torch.testing.assert_close(
-        network(pretrained=weights, in_chans=1)(grey), source(grey.expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-5
+        network(pretrained=weights, in_chans=1)(grey),
+        source(grey.expand(-1, 3, -1, -1)),
+        rtol=1e-4,
+        atol=1e-5,
     )
 
 
@@ -101,7 +104,10 @@ class Code:
         return os.mkdir, (str(self.path),)
 
 
-@pytest.mark.parametrize("save", [lambda what, path: torch.save(what, path), lambda what, path: path.write_bytes(pickle.dumps(what))])  # fmt: skip
+@pytest.mark.parametrize(
+    "save",
+    [lambda what, path: torch.save(what, path), lambda what, path: path.write_bytes(pickle.dumps(what))],
+)
 def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, save):
     path, made = tmp_path / "code.pth", tmp_path / "made"
     save({"weight": Code(made)}, path)
@@ -121,13 +127,17 @@ def test_a_misspelt_backbone_is_told_a_near_one():
 
 
 def test_an_unknown_option_is_refused():
-    with pytest.raises(ConfigError, match=r"model\.options: test_resnet does not take one of \['drop_paths'\]"):
+    with pytest.raises(
+        ConfigError, match=r"model\.options: test_resnet does not take one of \['drop_paths'\]"
+    ):
         network(options={"drop_paths": 0.1})
 
 
 def test_options_and_dropout_reach_the_network():
-    made = timm_network(num_classes=7, backbone=TINY, in_chans=3, drop_rate=0.5, options={"global_pool": "max"}).train()
-    x = torch.randn(1, 3, 32, 32)
+    made = timm_network(
+        num_classes=7, backbone=TINY, in_chans=3, drop_rate=0.5, options={"global_pool": "max"}
+    ).train()
+    x = torch.randn(1, 3, 96, 96)
     assert not torch.equal(made(x.expand(2, -1, -1, -1))[0], made(x.expand(2, -1, -1, -1))[1])
     made.eval()
     plain = network(options={"global_pool": "avg"})

@@ -19,8 +19,12 @@ from occlufer.types import ConfigError, OccluferError, RunError, unknown_name
 
 ResultT = TypeVar("ResultT")
 
-TRUSTED_PACKAGES: tuple[str, ...] = ("occlufer", "torch", "timm", "pytorch_lightning", "albumentations")
-"""A stored run may only build objects of these packages: reading somebody's run must not run their code."""
+TRUSTED: tuple[str, ...] = (
+    *(f"occlufer.{room}." for room in ("data", "datasets", "landmarks", "learning", "occlusion", "tracking")),
+    "torch.nn.",
+    "torch.optim.",
+)
+"""A stored run may only build what these names begin: reading somebody's run must not run their code."""
 
 
 def command(config_name: str) -> Callable[[Callable[[DictConfig], ResultT]], Callable[[], None]]:
@@ -95,13 +99,13 @@ def condition_configs(names: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def check_targets(config: Any, where: str) -> None:
-    """Refuse a stored configuration that would build objects of other packages than `TRUSTED_PACKAGES`."""
+    """Refuse a stored configuration that would build anything but what `TRUSTED` names."""
     if isinstance(config, Mapping):
         target = config.get("_target_")
-        if target is not None and str(target).split(".")[0] not in TRUSTED_PACKAGES:
+        if target is not None and not str(target).startswith(TRUSTED):
             raise RunError(
                 f"{where} asks to build {target!r}; a stored run may only build objects of "
-                f"{', '.join(TRUSTED_PACKAGES)}. Do not evaluate it unless you trust who made it."
+                f"{', '.join(TRUSTED)}. Do not evaluate it unless you trust who made it."
             )
         for value in config.values():
             check_targets(value, where)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -73,5 +74,6 @@ def table(frame: pd.DataFrame, title: str) -> Table:
         numeric = pd.api.types.is_numeric_dtype(frame[name])
         shown.add_column(str(name), justify="right" if numeric else "left")
     for row in frame.itertuples(index=False):
-        shown.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in row))
+        # A name such as "[test]" would be taken for markup, and vanish.
+        shown.add_row(*(f"{value:,}" if isinstance(value, int) else escape(str(value)) for value in row))
     return shown

@@ -63,7 +63,7 @@ def main(config: DictConfig) -> None:
 
 def _settings(stored: dict[str, Any], given: dict[str, Any], where: str) -> dict[str, Any]:
     """The run's configuration, on this machine's paths, devices and workers."""
-    check_targets(stored, f"{where}/config.yaml")
+    check_targets({name: node for name, node in stored.items() if name != "trainer"}, f"{where}/config.yaml")
     try:
         settings = stored | {"paths": given["paths"], "trainer": given["trainer"]}
         settings["loader"] = stored["loader"] | given["loader"]

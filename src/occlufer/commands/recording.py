@@ -125,7 +125,8 @@ class Recorder:
             raise
 
     def begin(self, data: FaceDataModule) -> None:
-        """Write what is known before training."""
+        """Write what is known before training, and take back an earlier failure."""
+        (self.run.folder / "failure.json").unlink(missing_ok=True)
         self.run.write_config(self.settings)
         self.run.write_json("environment.json", environment())
         self.run.write_json("conditions.json", self.settings["condition_occluders"])

@@ -62,9 +62,10 @@ class ExpressionClassifier(pl.LightningModule):
         self.objective = objective
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.classes, self.seed = classes, seed
-        # By default torchmetrics leaves NaN out of a mean, and so hides a training that has diverged.
-        self.train_loss = MeanMetric(nan_strategy="disable")
-        self.val_loss = MeanMetric(nan_strategy="disable")
+        # By default torchmetrics leaves NaN out of a mean, and so hides a training that has diverged; its "disable"
+        # forgets the weights (1.9.0), and a last batch would weigh as much as a whole one.
+        self.train_loss = MeanMetric(nan_strategy=math.nan)
+        self.val_loss = MeanMetric(nan_strategy=math.nan)
         self.val_scores = validation_metrics(classes)
         self.test_rows: list[TestRows] = []
         self._test_parts: list[list[TestRows]] = []

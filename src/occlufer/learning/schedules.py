@@ -15,8 +15,8 @@ Schedule = dict[str, Any]
 
 def one_cycle(optimizer: Optimizer, total_steps: int, *, warmup_share: float = 0.2) -> Schedule:
     """Up to the optimiser's rate in `warmup_share` of the steps, then down to nothing (Smith & Topin 2019)."""
-    if not 0 <= warmup_share <= 1:
-        raise ConfigError(f"scheduler.warmup_share must be in 0..1, found {warmup_share}.")
+    if not 0 <= warmup_share < 1:
+        raise ConfigError(f"scheduler.warmup_share must be at least 0 and below 1, found {warmup_share}.")
     rates = [group["lr"] for group in optimizer.param_groups]
     # A warm-up of exactly one step makes torch divide by its length less one, which is nothing.
     share = warmup_share if warmup_share * total_steps != 1 else warmup_share * (1 + 1e-6)

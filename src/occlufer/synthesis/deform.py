@@ -45,14 +45,18 @@ _LOWER_LIP = (146, 91, 181, 84, 17, 314, 405, 321, 375, 77, 90, 180, 85, 16, 315
 
 ACTION_UNITS: Mapping[int, tuple[Push, ...]] = {
     1: (Push(107, (-0.01, 0.15, 0.0), 0.2), Push(55, (0.0, 0.11, 0.0), 0.13), Push(108, (0, 0.05, 0), 0.2)),
-    2: (Push(63, (0.0, 0.14, 0.0), 0.2), Push(70, (0.0, 0.1, 0.0), 0.18), Push(53, (0, 0.05, 0), 0.13)),
+    2: (Push(63, (0.0, 0.14, 0.0), 0.2), Push(70, (0.0, 0.1, 0.0), 0.18), Push(53, (0, 0.03, 0), 0.12)),
     4: (
         Push(107, (-0.09, -0.1, 0.02), 0.2),
         Push(55, (-0.05, -0.09, 0.03), 0.15),
         Push(105, (0.0, -0.07, 0), 0.22),
     ),
     5: (),  # lids below
-    6: (Push(118, (0.0, 0.09, 0.05), 0.2), Push(117, (0.0, 0.05, 0.02), 0.18), Push(130, (-0.02, 0.0, 0), 0.1)),
+    6: (
+        Push(118, (0.0, 0.09, 0.05), 0.2),
+        Push(117, (0.0, 0.05, 0.02), 0.18),
+        Push(130, (-0.02, 0.0, 0), 0.1),
+    ),
     7: (),
     9: (
         Push(48, (0.05, 0.07, 0.0), 0.13, "upper"),
@@ -87,7 +91,12 @@ ACTION_UNITS: Mapping[int, tuple[Push, ...]] = {
 }
 UNIT_NAMES: tuple[int, ...] = tuple(ACTION_UNITS)
 
-_LIDS: Mapping[int, tuple[float, float]] = {5: (0.075, -0.012), 6: (0.0, 0.035), 7: (-0.035, 0.045), 43: (-0.17, 0.03)}
+_LIDS: Mapping[int, tuple[float, float]] = {
+    5: (0.075, -0.012),
+    6: (0.0, 0.035),
+    7: (-0.035, 0.045),
+    43: (-0.17, 0.03),
+}
 """Action unit: how far up the middle of the upper and of the lower lid go."""
 
 SHAPES: Mapping[str, tuple[Push, ...]] = {
@@ -124,7 +133,9 @@ def _sides() -> dict[str, FloatArray]:
     face = mean_head().vertices_V3[:LANDMARK_COUNT]
     ring = face[list(MOUTH_RING)]
     upper_row, lower_row = ring[:11], np.concatenate([ring[10:], ring[:1]])[::-1]
-    line = np.interp(face[:, 0], (upper_row[:, 0] + lower_row[:, 0]) / 2, (upper_row[:, 1] + lower_row[:, 1]) / 2)
+    line = np.interp(
+        face[:, 0], (upper_row[:, 0] + lower_row[:, 0]) / 2, (upper_row[:, 1] + lower_row[:, 1]) / 2
+    )
     upper = (face[:, 1] < line).astype(np.float32)
     upper[list(_UPPER_LIP)] = 1
     upper[list(_LOWER_LIP)] = 0
@@ -161,7 +172,9 @@ def _jaw() -> FloatArray:
     lower = _sides()["lower"].copy()
     depth = np.clip((face[:, 1] - 0.75) / 0.75, 0, 1)  # the cheeks stretch
     front = np.clip((1.0 - face[:, 2]) / 0.9, 0, 1.1)
-    strength = np.where(np.isin(np.arange(LANDMARK_COUNT), _LOWER_LIP), 1.0, np.minimum(lower, depth**1.2 * 1.05))
+    strength = np.where(
+        np.isin(np.arange(LANDMARK_COUNT), _LOWER_LIP), 1.0, np.minimum(lower, depth**1.2 * 1.05)
+    )
     strength[[61, 291, 76, 306, 62, 292, 78, 308]] = 0.45
     field = np.zeros_like(face)
     field[:, 1] = 0.34 * strength * front

@@ -23,7 +23,7 @@ PROTOTYPES: Mapping[str, str] = {
     "happiness": "6 .8@.5  12 1@1  25 .6@.6",
     "neutral":   "",
     "sadness":   "1 1@.9  4 .6@.7  15 .9@.8  17 .4@.5  43 .25@.4",
-    "surprise":  "1 1@.95  2 1@.95  5 .8@.9  25 .7@.85  26 .9@.8",
+    "surprise":  "1 1@1  2 1@.95  5 .8@.9  25 .7@.85  26 .9@.8",
 }  # fmt: skip
 """1 inner and 2 outer brow raiser, 4 brow lowerer, 5 upper lid raiser, 6 cheek raiser, 7 lid tightener, 9 nose wrinkler,
 10 upper lip raiser, 12 lip corner puller, 15 lip corner depressor, 17 chin raiser, 20 lip stretcher, 23 lip tightener,

@@ -48,7 +48,9 @@ def wear(picture: FloatArray, still_V3: FloatArray, camera: Camera, kind: int, s
         hinge = rim[np.argmax(side * rim[:, 0])]
         if side * scene.yaw < 8:  # the temple on the far side is hidden by the face
             ear = np.array([side * 1.16, hinge[1] + 0.02, 1.0])
-            cv2.polylines(mask, [_pixels(np.stack([hinge, ear]), camera)], False, 0.9, width, cv2.LINE_AA, _SHIFT)
+            cv2.polylines(
+                mask, [_pixels(np.stack([hinge, ear]), camera)], False, 0.9, width, cv2.LINE_AA, _SHIFT
+            )
     bridge = np.stack([inner[0], (inner[0] + inner[1]) / 2 + [0, -0.04, -0.03], inner[1]])
     cv2.polylines(mask, [_pixels(bridge, camera)], False, 1.0, width, cv2.LINE_AA, _SHIFT)
     lens = np.clip(lens - mask, 0, 1)[..., None]

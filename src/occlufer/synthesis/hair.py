@@ -16,7 +16,7 @@ from occlufer.synthesis.mesh import SKIN, mean_head
 from occlufer.types import FloatArray, IntArray, seeded_rng
 
 ROWS_ON_HEAD, ROWS_HANGING, COLUMNS = 10, 5, 36
-HANG_FROM = 8
+HANG_FROM = 9
 _ORIGIN = np.array([0.0, -0.25, 1.05])
 _TILT = np.deg2rad(22.0)  # of the crown towards the back
 _LAST_ANGLE = np.deg2rad(112.0)
@@ -75,9 +75,9 @@ def _roots() -> tuple[IntArray, FloatArray]:
 def _hairline() -> FloatArray:
     """Row of the natural hairline for each column, float32 (37,): forehead, temples, in front of the ears."""
     turn = np.abs(np.linspace(-180, 180, COLUMNS + 1))
-    return np.interp(turn, [0, 22, 38, 52, 66, 80, 100, 180], [5.1, 5.0, 4.7, 5.4, 6.4, 7.6, 8.6, 9.5]).astype(
-        np.float32
-    )
+    return np.interp(
+        turn, [0, 20, 36, 46, 58, 70, 82, 100, 180], [6.4, 6.35, 6.1, 6.6, 7.6, 8.7, 9.5, 9.8, 9.9]
+    ).astype(np.float32)
 
 
 @cache
@@ -86,10 +86,12 @@ def _grid() -> tuple[IntArray, FloatArray]:
     width = COLUMNS + 1
     index = np.arange(_ROWS * width).reshape(_ROWS, width)
     a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
-    triangles = np.concatenate([np.stack([a, b, c], -1).reshape(-1, 3), np.stack([b, d, c], -1).reshape(-1, 3)])
+    triangles = np.concatenate(
+        [np.stack([a, b, c], -1).reshape(-1, 3), np.stack([b, d, c], -1).reshape(-1, 3)]
+    )
     row, column = np.mgrid[:_ROWS, :width].astype(np.float32)
     where = np.stack([column * (_MAP_WIDTH - 1) / COLUMNS, row * (_MAP_HEIGHT - 1) / (_ROWS - 1)], -1)
-    return triangles[:, [0, 2, 1]], where.reshape(-1, 2).astype(np.float32)
+    return triangles, where.reshape(-1, 2).astype(np.float32)
 
 
 def grow(identity: Identity, head_V3: FloatArray, normals_V3: FloatArray) -> HairShell | None:
@@ -134,12 +136,15 @@ def _limit(identity: Identity) -> FloatArray:
     turn = np.abs(np.linspace(-180, 180, COLUMNS + 1))
     front = np.interp(turn, [0, 30, 62], [1, 0.85, 0])
     limit = _hairline() + style.front * front
-    sides = np.interp(turn, [52, 76, 180], [limit.min() + 0.9, style.side, 9.5])
-    limit = np.where(turn > 52, np.minimum(limit, sides) if style.side < 8.5 else np.maximum(limit, sides), limit)
+    limit = limit + style.side * np.interp(turn, [50, 66, 95, 120], [0, 1, 1, 0])
     if style.hang:
         limit = np.where(turn > 64, _ROWS + 2.0, limit)
     recede = np.clip((identity.age - 35) / 40, 0, 1) * identity.masculine
-    limit = limit - 0.5 * recede * front - 0.5 * recede * np.exp(-0.5 * ((turn - 36) / 9) ** 2) * (style.front < 1)
+    limit = (
+        limit
+        - 0.5 * recede * front
+        - 0.5 * recede * np.exp(-0.5 * ((turn - 36) / 9) ** 2) * (style.front < 1)
+    )
     return np.asarray(cv2.GaussianBlur(limit.astype(np.float32)[None], (5, 1), 0.9)[0], np.float32)
 
 
@@ -169,8 +174,9 @@ def _strands(identity: Identity, limit: FloatArray, rng: np.random.Generator) ->
     row = np.linspace(0, _ROWS - 1, _MAP_HEIGHT, dtype=np.float32)[:, None]
     end = np.interp(np.linspace(0, COLUMNS, _MAP_WIDTH), np.arange(COLUMNS + 1), limit)
     jag = cv2.GaussianBlur(rng.standard_normal((1, _MAP_WIDTH)).astype(np.float32), (0, 0), 1.1)[0] * 1.8
-    jag = jag * 0.2 + 0.14 * strand.mean(0)
-    soft = 0.5
+    ragged = 0.2 if style.front > 0.5 else 0.1
+    jag = ragged * (jag + 0.7 * strand.mean(0))
+    soft = 0.7
     opacity = np.clip((end + jag - row) / soft + 0.5, 0, 1)
     tips = _ROWS - 1.6 + 2.0 * jag - row
     opacity = np.minimum(opacity, np.clip(tips / 0.8 + 0.5, 0, 1))

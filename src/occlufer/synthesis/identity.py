@@ -11,7 +11,9 @@ from occlufer.synthesis.deform import SHAPE_NAMES
 from occlufer.types import FloatArray
 
 # sRGB of the Fitzpatrick types I to VI at full light.
-_SKIN = np.array([[246, 214, 199], [236, 196, 173], [216, 171, 138], [182, 132, 98], [128, 86, 60], [82, 55, 42]])
+_SKIN = np.array(
+    [[246, 214, 199], [236, 196, 173], [216, 171, 138], [182, 132, 98], [128, 86, 60], [82, 55, 42]]
+)
 _HAIR = {
     "black": (28, 24, 23), "dark brown": (52, 36, 28), "brown": (86, 58, 40), "auburn": (110, 56, 34),
     "blond": (178, 142, 92), "red": (150, 76, 38), "grey": (150, 147, 143), "white": (205, 202, 196),
@@ -27,7 +29,7 @@ class HairStyle:
     Attributes:
         cover: False for bald heads.
         front: rows by which the hairline lies lower (+, a fringe) or higher (-, receding) at the forehead.
-        side: row down to which the sides are covered.
+        side: the same at the sides.
         hang: how far the hair falls below the ears.
         volume: thickness at the top and at the sides.
         curl: 0 straight to 1 tight curls.
@@ -36,7 +38,7 @@ class HairStyle:
 
     cover: bool
     front: float = 0.0
-    side: float = 7.0
+    side: float = 0.0
     hang: float = 0.0
     volume: tuple[float, float] = (0.14, 0.1)
     curl: float = 0.0
@@ -46,15 +48,15 @@ class HairStyle:
 HAIR_STYLES: Mapping[str, HairStyle] = {
     "bald": HairStyle(False),
     "shaved": HairStyle(False, stubble=0.75),
-    "receding": HairStyle(True, front=-1.6, side=7.4, volume=(0.06, 0.08), stubble=0.25),
-    "short": HairStyle(True, front=-0.1, side=7.4, volume=(0.2, 0.08)),
-    "side parting": HairStyle(True, front=0.2, side=7.6, volume=(0.27, 0.12)),
-    "fringe": HairStyle(True, front=1.3, side=8.2, volume=(0.2, 0.16), hang=0.5),
-    "curls": HairStyle(True, front=0.2, side=8.0, volume=(0.4, 0.32), curl=1.0),
-    "waves": HairStyle(True, front=0.0, side=9.0, volume=(0.26, 0.24), hang=1.5, curl=0.45),
-    "bob": HairStyle(True, front=0.4, side=9.0, volume=(0.2, 0.2), hang=1.0),
-    "long": HairStyle(True, front=0.1, side=9.0, volume=(0.18, 0.17), hang=2.4),
-    "tied back": HairStyle(True, front=-0.2, side=7.6, volume=(0.09, 0.06)),
+    "receding": HairStyle(True, front=-1.8, side=-0.3, volume=(0.05, 0.07)),
+    "short": HairStyle(True, front=0.0, side=-0.3, volume=(0.2, 0.07)),
+    "side parting": HairStyle(True, front=0.1, side=-0.1, volume=(0.26, 0.11)),
+    "fringe": HairStyle(True, front=1.1, side=0.3, volume=(0.18, 0.14), hang=0.6),
+    "curls": HairStyle(True, front=0.3, side=0.2, volume=(0.4, 0.34), curl=1.0),
+    "waves": HairStyle(True, front=0.0, side=0.3, volume=(0.26, 0.22), hang=1.6, curl=0.45),
+    "bob": HairStyle(True, front=0.2, side=0.3, volume=(0.2, 0.18), hang=1.0),
+    "long": HairStyle(True, front=0.0, side=0.3, volume=(0.18, 0.15), hang=2.4),
+    "tied back": HairStyle(True, front=-0.1, side=-0.2, volume=(0.08, 0.05)),
 }
 _STYLE_WEIGHTS = {  # (masculine, feminine)
     "bald": (1.0, 0.05), "shaved": (1.3, 0.15), "receding": (1.2, 0.0), "short": (3.0, 0.8), "side parting": (2.2, 0.6),
@@ -147,7 +149,7 @@ def draw_identity(rng: np.random.Generator) -> Identity:
             float(rng.uniform(0.2, 1)),
         ),
         neck=0.86 + 0.2 * masculine,
-        cloth=rng.uniform(15, 225, 3).astype(np.float32) * float(rng.uniform(0.4, 1)),
+        cloth=_cloth(rng),
         seed=int(rng.integers(2**31)),
     )
 
@@ -180,6 +182,11 @@ def _hair_colour(rng: np.random.Generator, skin_type: float, age: float) -> Floa
     else:
         name = str(rng.choice(["dark brown", "brown", "auburn", "blond", "blond", "red"]))
     return (np.array(_HAIR[name]) * rng.uniform(0.85, 1.15)).clip(0, 235).astype(np.float32)
+
+
+def _cloth(rng: np.random.Generator) -> FloatArray:
+    colour = rng.uniform(15, 215, 3)
+    return (colour + rng.uniform(0.3, 0.9) * (colour.mean() - colour)).astype(np.float32)
 
 
 def _iris_colour(rng: np.random.Generator, skin_type: float) -> FloatArray:

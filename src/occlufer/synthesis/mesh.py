@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from itertools import pairwise
 
 import numpy as np
 
@@ -50,7 +51,7 @@ class Head:
         mirror_N: int64 (468,), the landmark across the midline.
         follow_V: int64, the landmark whose deformations a vertex follows (itself for landmarks), -1 for none.
         follow_weight_V: float32, how much of them.
-        oval_uv: texture positions of the face oval, float32 (36, 2).
+        shade_V: float32, darkening of ears and neck, 0..1.
     """
 
     vertices_V3: FloatArray
@@ -60,6 +61,7 @@ class Head:
     mirror_N: IntArray
     follow_V: IntArray
     follow_weight_V: FloatArray
+    shade_V: FloatArray
 
 
 def texture_position(points_V3: FloatArray) -> FloatArray:
@@ -75,7 +77,10 @@ def texture_position(points_V3: FloatArray) -> FloatArray:
 @cache
 def mean_face() -> tuple[FloatArray, IntArray, IntArray]:
     """Vertices float32 (468, 3), triangles int64 (852, 3) and mirror int64 (468,) of the mean face."""
-    with resources.files(__package__).joinpath("mean_mesh.npz").open("rb") as handle, np.load(handle) as stored:
+    with (
+        resources.files(__package__).joinpath("mean_mesh.npz").open("rb") as handle,
+        np.load(handle) as stored,
+    ):
         return (
             stored["vertices"].astype(np.float32),
             stored["triangles"].astype(np.int64),
@@ -94,14 +99,22 @@ class _Builder:
         self.materials = [np.full(len(triangles), SKIN)]
         self.follow = [np.arange(LANDMARK_COUNT)]
         self.weight = [np.ones(LANDMARK_COUNT)]
+        self.shade = [np.zeros(LANDMARK_COUNT)]
         self.face = face
 
-    def add_vertices(self, points: np.ndarray, follow: np.ndarray | int, weight: np.ndarray | float) -> int:
+    def add_vertices(
+        self,
+        points: np.ndarray,
+        follow: np.ndarray | int,
+        weight: np.ndarray | float,
+        shade: np.ndarray | float = 0.0,
+    ) -> int:
         """Returns the index of the first one."""
         first = self.count
         self.vertices.append(points)
         self.follow.append(np.broadcast_to(follow, len(points)))
         self.weight.append(np.broadcast_to(weight, len(points)))
+        self.shade.append(np.broadcast_to(shade, len(points)))
         self.count += len(points)
         return first
 
@@ -125,7 +138,7 @@ def _slerp(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
 def _quads(rows: list[np.ndarray], closed: bool) -> np.ndarray:
     """Two triangles for each cell of a grid of vertex indices."""
     cells = []
-    for upper, lower in zip(rows[:-1], rows[1:], strict=True):
+    for upper, lower in pairwise(rows):
         size = len(upper)
         for k in range(size if closed else size - 1):
             after = (k + 1) % size
@@ -143,7 +156,7 @@ def _add_skull(build: _Builder) -> None:
     rows = [oval]
     for share in _RING_STEPS:
         direction = _slerp(start, np.broadcast_to(pole, start.shape), float(share))
-        ellipsoid = 1 / np.linalg.norm(direction / _CRANIUM, axis=1, keepdims=True)
+        ellipsoid = 1 / ((np.abs(direction / _CRANIUM) ** 2.3).sum(1, keepdims=True)) ** (1 / 2.3)
         below = np.clip(direction[:, 1:2] * 1.6, 0, 1)  # under the jaw the skin turns in at once
         ellipsoid = ellipsoid * (1 - 0.2 * below)
         keep = np.exp(-share * (5 + 5 * below))
@@ -158,25 +171,27 @@ def _add_skull(build: _Builder) -> None:
     )
 
 
+_EAR_ROWS, _EAR_COLUMNS = 11, 7
+
+
 def _add_ears(build: _Builder) -> None:
     """A curved leaf each side, rooted inside the skull so that it never comes off when the head turns."""
-    rows_count, columns = 9, 6
-    height = np.linspace(-1, 1, rows_count)
-    out = np.linspace(0, 1, columns)
+    out = np.linspace(0, 1, _EAR_COLUMNS)
     for side in (-1, 1):
         rows = []
-        for t in height:
-            width = 0.5 * np.sqrt(max(1 - t * t, 0.0)) ** 0.8 * (1 - 0.22 * t)
-            rim = np.sin(np.pi * np.clip(out * 1.0, 0, 1)) * -0.09 + 0.06 * out**6  # concha, then the helix
-            x = 1.08 + out * width * 0.42 - 0.08 * (t > 0.6) + rim * np.sqrt(max(1 - t * t, 0.0))
-            z = 1.02 + out * width * 0.95 + 0.12 * t * -0.5 + rim * 0.3
-            y = np.full(columns, 0.36 + 0.52 * t) - 0.06 * out
-            first = build.add_vertices(np.stack([side * x, y, z], 1), 234 if side < 0 else 454, 0.8)
-            rows.append(np.arange(first, first + columns))
-        inside = np.array([side * 0.2, 0.36, 1.9])
-        build.add_triangles(_quads(rows, closed=False), EAR, inside)
-        # The back of the ear: the same leaf, seen from behind.
-        build.add_triangles(_quads(rows, closed=False)[:, [0, 2, 1]], EAR, None)
+        for t in np.sin(np.linspace(-np.pi / 2, np.pi / 2, _EAR_ROWS)):
+            middle = np.sqrt(max(1 - t * t, 0.0))
+            width = 0.52 * middle**0.9 * (1 - 0.28 * t)
+            hollow = -0.1 * np.sin(np.pi * out) * middle + 0.04 * out**4
+            x = 1.05 + 0.07 * middle + out * width * 0.55 + hollow - 0.03 * t
+            z = 1.02 + out * width * 0.8 - hollow * 0.3 - 0.07 * t
+            y = 0.34 + 0.5 * t - 0.05 * out
+            shade = 0.3 * np.sin(np.pi * np.clip(out * 1.15, 0, 1)) ** 2 * middle**2 * (t < 0.6)
+            first = build.add_vertices(
+                np.stack([side * x, y, z], 1), 234 if side < 0 else 454, 0.8, shade=shade + 0.03
+            )
+            rows.append(np.arange(first, first + _EAR_COLUMNS))
+        build.add_triangles(_quads(rows, closed=False), EAR, np.array([side * 0.2, 0.36, 1.9]))
 
 
 def _add_fans(build: _Builder) -> None:
@@ -185,13 +200,15 @@ def _add_fans(build: _Builder) -> None:
         points = np.array(ring)
         first = build.add_vertices(build.face[points].mean(0, keepdims=True).astype(np.float64), -1, 0.0)
         build.add_triangles(
-            np.array([(points[k], points[(k + 1) % len(points)], first) for k in range(len(points))]), material
+            np.array([(points[k], points[(k + 1) % len(points)], first) for k in range(len(points))]),
+            material,
         )
 
 
 _NECK_ROWS = (  # height, half width, half depth, centre z
-    (0.75, 0.78, 0.8, 1.35), (1.3, 0.78, 0.74, 1.3), (1.8, 0.77, 0.7, 1.3), (2.2, 0.8, 0.7, 1.35), (2.45, 0.95, 0.75, 1.4),
-    (2.55, 1.0, 0.8, 1.4), (2.7, 1.6, 0.9, 1.45), (2.95, 2.4, 1.0, 1.5), (3.6, 2.9, 1.1, 1.5), (6.0, 3.0, 1.2, 1.5),
+    (0.75, 0.8, 0.8, 1.35), (1.3, 0.8, 0.76, 1.3), (1.75, 0.79, 0.72, 1.3), (2.05, 0.84, 0.72, 1.35),
+    (2.25, 1.0, 0.78, 1.4), (2.33, 1.08, 0.82, 1.4), (2.46, 1.75, 0.92, 1.45), (2.7, 2.6, 1.0, 1.5),
+    (3.4, 3.1, 1.1, 1.5), (6.0, 3.2, 1.2, 1.5),
 )  # fmt: skip
 NECK_ROWS, NECK_COLUMNS = len(_NECK_ROWS), 16
 _COLLAR_ROW = 4
@@ -202,7 +219,7 @@ def _add_neck(build: _Builder) -> None:
     rows = []
     for y, width, depth, z in _NECK_ROWS:
         points = np.stack([width * np.sin(angle), np.full(NECK_COLUMNS, y), z - depth * np.cos(angle)], 1)
-        first = build.add_vertices(points, -1, 0.0)
+        first = build.add_vertices(points, -1, 0.0, shade=0.13)
         rows.append(np.arange(first, first + NECK_COLUMNS))
     centre = np.array([0, 2.0, 1.4])
     build.add_triangles(_quads(rows[: _COLLAR_ROW + 1], closed=True), NECK, centre)
@@ -226,6 +243,7 @@ def mean_head() -> Head:
         mirror_N=build.mirror,
         follow_V=np.concatenate(build.follow),
         follow_weight_V=np.concatenate(build.weight).astype(np.float32),
+        shade_V=np.concatenate(build.shade).astype(np.float32),
     )
 
 

@@ -13,10 +13,11 @@ import cv2
 import numpy as np
 
 from occlufer.synthesis import shading
+from occlufer.synthesis.deform import UNIT_NAMES
 from occlufer.synthesis.glasses import wear
 from occlufer.synthesis.hair import HairShell, grow
 from occlufer.synthesis.identity import Identity
-from occlufer.synthesis.mesh import CLOTH, EAR, EYE, EYE_RINGS, MOUTH, NECK, SKIN, mean_head, neck_rows
+from occlufer.synthesis.mesh import CLOTH, EAR, EYE, EYE_RINGS, MOUTH, MOUTH_RING, NECK, SKIN, mean_head, neck_rows
 from occlufer.synthesis.pose import Camera, camera_of, deformed, follow_share
 from occlufer.synthesis.raster import cover, interpolate, vertex_normals
 from occlufer.synthesis.scene import Scene, develop, paint_backdrop
@@ -25,6 +26,7 @@ from occlufer.types import LANDMARK_COUNT, FloatArray, IntArray, UInt8Array
 
 _OVERSAMPLING = 2
 _TOOTH_EDGE = 0.035  # below the middle of the resting upper lip, head units
+_LID_NEARNESS = np.r_[0.5, np.ones(7), 0.5, np.zeros(7), 0.35].astype(np.float32)  # rim of an eye, its middle
 
 
 class Face(NamedTuple):
@@ -87,9 +89,7 @@ def _landmarks(turned_N3: FloatArray, camera: Camera) -> FloatArray:
     xy = camera.project(turned_N3)
     z = turned_N3[:, 2:3] * camera.scale
     # A pixel's centre is at +.5 of its left edge, in either picture.
-    return np.asarray(
-        np.concatenate([(xy + 0.5) / _OVERSAMPLING, z / _OVERSAMPLING], 1), np.float32
-    )
+    return np.asarray(np.concatenate([(xy + 0.5) / _OVERSAMPLING, z / _OVERSAMPLING], 1), np.float32)
 
 
 def _exposure(identity: Identity, scene: Scene) -> float:
@@ -128,28 +128,20 @@ def _sample(texture: FloatArray, u: FloatArray, v: FloatArray) -> FloatArray:
 
 def _locals(still: FloatArray, units: FloatArray) -> FloatArray:
     """Places on eyeballs and in the mouth for the vertices of their rims, (V, 3); see `shading`."""
-    from occlufer.synthesis.deform import UNIT_NAMES
-
     head = mean_head()
     place = np.zeros((len(still), 3), np.float32)
     for index, ring in enumerate(EYE_RINGS):
         points = [*ring, LANDMARK_COUNT + index]
-        rest = head.vertices_V3[list(ring)]
         centre = still[[ring[0], ring[8]]].mean(0) + np.array([0, -0.012, 0], np.float32)
         place[points, :2] = still[points, :2] - centre[:2]
-        lid = np.r_[0.5, np.ones(7), 0.5, np.zeros(7), 0.35]
-        place[points, 2] = lid
-        assert len(rest) == 16
-    ring = [*range(0)]
-    from occlufer.synthesis.mesh import MOUTH_RING
-
-    ring = [*MOUTH_RING, LANDMARK_COUNT + 2]
+        place[points, 2] = _LID_NEARNESS
+    rim = [*MOUTH_RING, LANDMARK_COUNT + 2]
     rest_y = float(head.vertices_V3[13, 1] + (still[2, 1] - head.vertices_V3[2, 1]))
     drop = float(units[UNIT_NAMES.index(26)]) * 0.34
     middle = still[[61, 291], 0].mean()
-    place[ring, 0] = still[ring, 0] - middle
-    place[ring, 1] = still[ring, 1] - (rest_y + _TOOTH_EDGE)
-    place[ring, 2] = still[ring, 1] - (rest_y + _TOOTH_EDGE + 0.05 + drop)
+    place[rim, 0] = still[rim, 0] - middle
+    place[rim, 1] = still[rim, 1] - (rest_y + _TOOTH_EDGE)
+    place[rim, 2] = still[rim, 1] - (rest_y + _TOOTH_EDGE + 0.05 + drop)
     return place
 
 
@@ -160,15 +152,17 @@ def _paint_head(
     head = mean_head()
     xy = camera.project(turned)
     front = _facing(xy, head.triangles_T3) > 0
-    keep = front | np.isin(head.materials_T, (EYE, MOUTH))
+    keep = front | np.isin(head.materials_T, (EYE, MOUTH, EAR))
     triangles, materials = head.triangles_T3[keep], head.materials_T[keep]
-    values = np.concatenate([normals, turned[:, 2:3], head.uv_V2, _locals(still, units)], 1)
+    values = np.concatenate([normals, turned[:, 2:3], head.uv_V2, _locals(still, units), head.shade_V[:, None]], 1)
     far = turned[:, 2].copy()
     far[neck_rows(head).ravel()] += 1.0  # the neck lies behind whatever overlaps it
     layer = _layer(xy, far, triangles, values, len(picture))
     material = materials[layer.triangle_P]
     normal = layer.values_CP[:3]
     normal = normal / np.maximum(np.linalg.norm(normal, axis=0), 1e-6)
+    behind = (material == EAR) & (normal[2] > 0)  # the back of an ear
+    normal[:, behind] *= -1
     depth[layer.y_P, layer.x_P] = layer.values_CP[3]
     colour = np.zeros((len(material), 3), np.float32)
     lit = (scene.light_colour * 0.62 + scene.ambient_colour * 0.85).astype(np.float32)
@@ -177,14 +171,12 @@ def _paint_head(
     texture = _sample(paint(identity, units), layer.values_CP[4, part], layer.values_CP[5, part])
     bump = _bump(layer, part, texture[3], scene, len(picture))
     colour[part] = shading.skin(normal[:, part], texture, bump, identity, scene)
-    part = np.flatnonzero(material == EAR)
-    flat = np.zeros((4, len(part)), np.float32)
-    flat[2] = 0.05
-    colour[part] = shading.skin(normal[:, part], flat, np.float32(0), identity, scene) * np.array([1.0, 0.9, 0.88])
-    part = np.flatnonzero(material == NECK)
-    flat = np.zeros((4, len(part)), np.float32)
-    flat[2] = 0.15
-    colour[part] = shading.skin(normal[:, part], flat, np.float32(0), identity, scene)
+    for plain, tint in ((EAR, (1.04, 0.93, 0.92)), (NECK, (1.0, 1.0, 1.0))):
+        part = np.flatnonzero(material == plain)
+        layers = np.zeros((4, len(part)), np.float32)
+        layers[2] = layer.values_CP[9, part]
+        lit_skin = shading.skin(normal[:, part], layers, 0.0, identity, scene)
+        colour[part] = lit_skin * np.array(tint, np.float32)
     part = np.flatnonzero(material == CLOTH)
     wrap = np.array([0.2, 0.2, 0.2], np.float32)
     colour[part] = shading.linear(identity.cloth) * shading.diffuse(normal[:, part], scene, wrap)
@@ -204,7 +196,9 @@ def _bump(layer: _Layer, part: IntArray, relief_P: FloatArray, scene: Scene, siz
     strength = 0.1 * size / 256
     slope_x = cv2.Sobel(height, cv2.CV_32F, 1, 0, ksize=3)[y, x]
     slope_y = cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3)[y, x]
-    return np.asarray(-strength * (slope_x * scene.light[0] + slope_y * scene.light[1]).clip(-3, 3), np.float32)
+    return np.asarray(
+        -strength * (slope_x * scene.light[0] + slope_y * scene.light[1]).clip(-3, 3), np.float32
+    )
 
 
 def _neck_shadow(picture: FloatArray, layer: _Layer, material: IntArray) -> None:

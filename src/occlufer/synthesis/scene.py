@@ -86,13 +86,13 @@ def paint_backdrop(seed: int, size: int) -> FloatArray:
     """An out-of-focus background, linear RGB float32 (size, size, 3)."""
     rng = seeded_rng(seed, 3)
     small = 24
-    base = rng.uniform(0.12, 0.85) * (1 + rng.normal(0, 0.12, 3))
+    base = rng.uniform(0.12, 0.85) * (1 + rng.normal(0, 0.06, 3))
     picture = np.ones((small, small, 3), np.float32) * base.astype(np.float32)
     slope = rng.normal(0, 0.25, 2)
     y, x = np.mgrid[-0.5 : 0.5 : small * 1j, -0.5 : 0.5 : small * 1j]
     picture *= (1 + slope[0] * x + slope[1] * y)[..., None].astype(np.float32)
     for _ in range(int(rng.integers(0, 9))):
-        colour = (picture.mean((0, 1)) * (1 + rng.normal(0, 0.35)) * (1 + rng.normal(0, 0.12, 3))).tolist()
+        colour = (picture.mean((0, 1)) * (1 + rng.normal(0, 0.35)) * (1 + rng.normal(0, 0.07, 3))).tolist()
         corner = rng.integers(-4, small, 2)
         extent = rng.integers(3, 16, 2)
         if rng.uniform() < 0.6:

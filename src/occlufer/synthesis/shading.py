@@ -16,7 +16,9 @@ def linear(colour: FloatArray) -> FloatArray:
     return np.asarray((np.asarray(colour, np.float32) / 255) ** 2, np.float32)
 
 
-def diffuse(normal_3P: FloatArray, scene: Scene, wrap: FloatArray, bump_P: FloatArray | float = 0.0) -> FloatArray:
+def diffuse(
+    normal_3P: FloatArray, scene: Scene, wrap: FloatArray, bump_P: FloatArray | float = 0.0
+) -> FloatArray:
     """Light that falls on a surface, (P, 3).
 
     Args:
@@ -39,7 +41,7 @@ def shine(normal_3P: FloatArray, scene: Scene, power: float) -> FloatArray:
 
 
 def skin(
-    normal_3P: FloatArray, layers_4P: FloatArray, bump_P: FloatArray, identity: Identity, scene: Scene
+    normal_3P: FloatArray, layers_4P: FloatArray, bump_P: FloatArray | float, identity: Identity, scene: Scene
 ) -> FloatArray:
     """Lit skin with lips and hairs, (P, 3). layers: lips, hair, darkening, relief (see `texture.py`)."""
     lips, hair, dark, _ = layers_4P
@@ -50,8 +52,12 @@ def skin(
     albedo = albedo * np.clip(1 - dark[:, None] * np.array([1.5, 1.75, 1.8], np.float32), 0.05, 1.4)
     albedo += hair[:, None] * (brow - albedo)
     light = diffuse(normal_3P, scene, _WRAP, bump_P)
-    oil = (0.05 + 0.07 * identity.marks[2]) * (1 - 0.8 * hair) * (1 + 1.2 * lips) * np.clip(1 - 3 * dark, 0, 1)
-    highlight = oil * (shine(normal_3P, scene, 14) + 0.6 * shine(normal_3P, scene, 45)) * scene.light_colour.mean()
+    oil = (
+        (0.05 + 0.07 * identity.marks[2]) * (1 - 0.8 * hair) * (1 + 1.2 * lips) * np.clip(1 - 3 * dark, 0, 1)
+    )
+    highlight = (
+        oil * (shine(normal_3P, scene, 14) + 0.6 * shine(normal_3P, scene, 45)) * scene.light_colour.mean()
+    )
     return np.asarray(albedo * light + highlight[:, None], np.float32)
 
 
@@ -70,7 +76,9 @@ def eye(local_3P: FloatArray, identity: Identity, scene: Scene, light: FloatArra
     colour = white * (1 - 0.45 * edge[:, None] * np.array([0.8, 1.0, 1.0], np.float32))
     iris = linear(identity.iris)
     ring = np.clip((1.08 - radius) / 0.14, 0, 1)[:, None]
-    shade = (0.6 + 0.9 * np.clip(1 - np.abs(radius - 0.6) * 2, 0, 1) + 0.35 * np.clip(y / 0.1, -1, 1))[:, None]
+    shade = (0.6 + 0.9 * np.clip(1 - np.abs(radius - 0.6) * 2, 0, 1) + 0.35 * np.clip(y / 0.1, -1, 1))[
+        :, None
+    ]
     limbus = (1 - 0.65 * np.clip((radius - 0.75) / 0.25, 0, 1))[:, None]
     colour = colour + ring * (iris * shade * limbus - colour)
     pupil = np.clip((0.46 - radius) / 0.12, 0, 1)[:, None]
@@ -91,7 +99,7 @@ def mouth(local_3P: FloatArray, identity: Identity, light: FloatArray) -> FloatA
     tongue = np.exp(-((x / 0.17) ** 2)) * np.clip((below_upper - 0.13) / 0.12, 0, 1)
     colour += tongue[:, None] * (linear(np.array([168, 84, 80], np.float32)) - colour) * 0.8
     tooth = linear(np.array([226, 216, 202], np.float32) * (0.74 + 0.16 * float(identity.skin.mean()) / 235))
-    gaps = 1 - 0.12 * np.exp(-(((x / 0.062 + 0.5) % 1 - 0.5) / 0.1) ** 2)
+    gaps = 1 - 0.12 * np.exp(-((((x / 0.062 + 0.5) % 1 - 0.5) / 0.1) ** 2))
     arch = np.clip(1 - (x / 0.33) ** 2, 0, 1) ** 0.8 * gaps
     edge = 0.03 * (x / 0.25) ** 2
     upper = np.clip((-below_upper - edge) / 0.02 + 0.5, 0, 1) * arch

@@ -46,7 +46,31 @@ _WRINKLES: dict[str, tuple[dict[int, float], float]] = {
     "lid_crease": ({5: 0.2}, 0.3),
     "alar": ({9: 0.4, 12: 0.2}, 0.1),
 }
-_JAW = (127, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323, 454, 356)
+_JAW = (
+    127,
+    234,
+    93,
+    132,
+    58,
+    172,
+    136,
+    150,
+    149,
+    176,
+    148,
+    152,
+    377,
+    400,
+    378,
+    379,
+    365,
+    397,
+    288,
+    361,
+    323,
+    454,
+    356,
+)
 
 
 def _uv(points: Sequence[int]) -> FloatArray:
@@ -70,7 +94,9 @@ def _smooth_path(points_K2: FloatArray, count: int = 24) -> FloatArray:
     linear = np.stack([np.interp(fine, place, points_K2[:, axis]) for axis in range(2)], 1)
     kernel = np.array([1, 2, 3, 2, 1]) / 9
     padded = np.concatenate([2 * linear[:1] - linear[2:0:-1], linear, 2 * linear[-1:] - linear[-2:-4:-1]])
-    return np.stack([np.convolve(padded[:, axis], kernel, "valid") for axis in range(2)], 1).astype(np.float32)
+    return np.stack([np.convolve(padded[:, axis], kernel, "valid") for axis in range(2)], 1).astype(
+        np.float32
+    )
 
 
 @cache
@@ -99,6 +125,15 @@ def _blobs(points: Sequence[int], reach: float) -> FloatArray:
     return np.exp(-0.5 * (distance / reach) ** 2).astype(np.float32)
 
 
+def _along(points: Sequence[int], reach: float) -> FloatArray:
+    """1 on the curve through the points, falling off with `reach` pixels."""
+    canvas = np.full((TEXTURE_SIZE, TEXTURE_SIZE), 255, np.uint8)
+    path = np.rint(_smooth_path(_uv(points), 4 * len(points)) * (1 << _SHIFT)).astype(np.int32)
+    cv2.polylines(canvas, [path], False, 0, 1, cv2.LINE_8, _SHIFT)
+    distance = cv2.distanceTransform(canvas, cv2.DIST_L2, 5)
+    return np.exp(-0.5 * (distance / reach) ** 2).astype(np.float32)
+
+
 @cache
 def _masks() -> dict[str, FloatArray]:
     """Where things are on every face, 0..1 (384, 384)."""
@@ -108,10 +143,13 @@ def _masks() -> dict[str, FloatArray]:
     below[int(_uv([2])[0, 1]) :] = 1
     below = cv2.GaussianBlur(below, (0, 0), 4)
     no_lips = 1 - np.clip(_filled(_uv(LIPS_RING), 1.2) * 1.6, 0, 1)
-    moustache = np.clip(_blobs((164, 167, 165, 393, 391, 92, 322, 186, 410), 3.6) * 1.2, 0, 1) * no_lips * below
+    moustache = (
+        np.clip(_blobs((164, 167, 165, 393, 391, 92, 322, 186, 410), 3.6) * 1.2, 0, 1) * no_lips * below
+    )
     chin = np.clip(_blobs((18, 200, 199, 175, 152, 201, 421, 208, 428), 6) * 1.15, 0, 1) * no_lips
     corners = _blobs((57, 287, 43, 273, 202, 422, 204, 424), 3.5) * no_lips
-    jaw = np.clip(_blobs(_JAW, 7.5) + _blobs((214, 434, 210, 430, 211, 431, 138, 367, 135, 364), 8), 0, 1) * no_lips
+    jaw = _along(_JAW, 8.5) + _along((177, 215, 214, 210, 211), 8) + _along((401, 435, 434, 430, 431), 8)
+    jaw = np.clip(jaw, 0, 1) * no_lips
     lash = _blank()
     for ring in EYE_RINGS:
         path = np.rint(_smooth_path(_uv(ring[:9])) * 16).astype(np.int32)
