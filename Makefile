@@ -42,7 +42,7 @@ reproduce: $(STAMP)  ## the main job: sweep none/mask/headset, end in a report (
 	$(BIN)/occlufer report study=$(EXPERIMENT)
 
 figures: $(STAMP)  ## draw the pictures of README.md again
-	sh scripts/figures.sh $(BIN)
+	$(BIN)/python scripts/figures.py
 
 tree: $(STAMP)  ## write README.md's tree again
 	$(BIN)/python scripts/readme_tree.py

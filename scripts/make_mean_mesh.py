@@ -2,17 +2,22 @@
 
 No photograph and no downloaded asset goes into it. Simple frontal faces are drawn with ellipses, MediaPipe's Face
 Mesh says where their 468 points lie, and the median of its answers, made symmetric, is the mean face. The triangles
-are the directed 3-cycles of `FACEMESH_TESSELATION`.
+are the directed 3-cycles of `FACEMESH_TESSELATION`. `--refine` starts from the mesh that is there, draws neutral faces
+with `occlufer.synthesis`, and moves each point by the median of what Face Mesh finds beside it. The mesh in the
+package was made by
 
-    python scripts/make_mean_mesh.py [--faces 200] [--output FILE]
+    python scripts/make_mean_mesh.py
+    python scripts/make_mean_mesh.py --refine    # three times: each needs a process of its own
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import Counter
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import cv2
 import mediapipe as mp
@@ -21,6 +26,7 @@ from mediapipe.python.solutions.face_mesh_connections import FACEMESH_TESSELATIO
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from occlufer.synthesis.pose import FACE_HEIGHT
 from occlufer.types import LANDMARK_COUNT, FloatArray, UInt8Array, seeded_rng
 
 SIZE = 384
@@ -162,23 +168,61 @@ def _wound_alike(triangles: NDArray[np.int64], points_N3: NDArray[np.float64]) -
     return triangles
 
 
-def main() -> None:
-    """Draw, measure, take the median, make it symmetric, write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--faces", type=int, default=200)
-    parser.add_argument("--output", type=Path, default=OUTPUT)
-    arguments = parser.parse_args()
-    median = np.median(measure(arguments.faces), axis=0)
-    triangles = triangles_of(median)
+def refined(faces: int) -> dict[str, NDArray[Any]]:
+    """The package's mesh, its points moved to where Face Mesh sees them on drawn frontal, neutral faces."""
+    from occlufer.synthesis.deform import UNIT_NAMES
+    from occlufer.synthesis.expressions import DIFFICULTIES
+    from occlufer.synthesis.identity import draw_identity
+    from occlufer.synthesis.renderer import render
+    from occlufer.synthesis.scene import draw_scene
+
+    with np.load(OUTPUT) as stored:
+        mesh = dict(stored)
+    still = np.zeros(len(UNIT_NAMES), np.float32)
+    steps = []
+    with mp.solutions.face_mesh.FaceMesh(static_image_mode=True, max_num_faces=1) as finder:
+        for index in range(faces):
+            identity = draw_identity(seeded_rng(1, index))
+            scene = draw_scene(seeded_rng(2, index), DIFFICULTIES["easy"])
+            scene = replace(scene, yaw=0.0, pitch=0.0, roll=0.0, span=0.5, blur=0.0, noise=0.0)
+            face = render(identity, still, still, scene, 256)
+            result = finder.process(face.image_HWC).multi_face_landmarks
+            if result:
+                found = np.array([(point.x, point.y, 0) for point in result[0].landmark]) * 256
+                steps.append((found - face.landmarks_N3) * [1, 1, 0] * FACE_HEIGHT / (0.5 * 256))
+    step = np.median(steps, axis=0)
+    step = (step + step[mesh["mirror"]] * [-1, 1, 1]) / 2
+    print(
+        f"{len(steps)} of {faces} found; mean step {np.linalg.norm(step, axis=1).mean():.4f} of the eyes' distance"
+    )
+    mesh["vertices"] = normalised(mesh["vertices"] + 0.8 * step).astype(np.float32)
+    return mesh
+
+
+def made(faces: int) -> dict[str, NDArray[Any]]:
+    """A mesh from nothing but ellipses."""
+    median = np.median(measure(faces), axis=0)
     mirror = mirror_of(median)
     symmetric = (median + median[mirror] * [-1, 1, 1]) / 2
-    np.savez_compressed(
-        arguments.output,
-        vertices=symmetric.astype(np.float32),
-        triangles=triangles.astype(np.int16),
-        mirror=mirror.astype(np.int16),
+    triangles = triangles_of(symmetric)
+    return {
+        "vertices": symmetric.astype(np.float32),
+        "triangles": triangles.astype(np.int16),
+        "mirror": mirror.astype(np.int16),
+    }
+
+
+def main() -> None:
+    """Make or refine the mesh, and write it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    print(f"{arguments.output}: {len(triangles)} triangles, {arguments.output.stat().st_size} bytes")
+    parser.add_argument("--faces", type=int, default=200)
+    parser.add_argument("--refine", action="store_true")
+    arguments = parser.parse_args()
+    mesh = refined(arguments.faces) if arguments.refine else made(arguments.faces)
+    np.savez_compressed(OUTPUT, **mesh)
+    print(f"{OUTPUT}: {len(mesh['triangles'])} triangles, {OUTPUT.stat().st_size} bytes")
 
 
 if __name__ == "__main__":

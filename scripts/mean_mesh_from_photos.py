@@ -68,7 +68,12 @@ def main() -> None:
     photos = sorted(path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS)
     found = [detector.detect(read_image(path)).landmarks_N3 for path in photos]
     meshes = [mesh.astype(np.float64) for mesh in found if mesh is not None]
-    np.savetxt(output, in_face_frame(mean_of(meshes)), fmt="%.5f", header=f"median of {len(meshes)} faces, made symmetric")
+    np.savetxt(
+        output,
+        in_face_frame(mean_of(meshes)),
+        fmt="%.5f",
+        header=f"median of {len(meshes)} faces, made symmetric",
+    )
     print(f"{len(meshes)} of {len(photos)} photographs went into {output}")
 
 

@@ -13,7 +13,7 @@ _HELP = {"-h", "--help", "help"}
 
 
 def main() -> None:
-    """Entry point of the `occlufer` script: exits 2 for an unknown command."""
+    """Entry point of the `occlufer` script: exits 2 for an unknown command, 130 after Ctrl-C."""
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in _HELP:
         print(overview())
@@ -31,7 +31,11 @@ def main() -> None:
     # The command runs as `python -m occlufer.commands.<name>` would: Lightning's ddp children and spawned workers
     # find it again by that module name, with the same overrides.
     sys.argv = [name, *rest]
-    runpy.run_module(f"occlufer.commands.{name}", run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(f"occlufer.commands.{name}", run_name="__main__", alter_sys=True)
+    except KeyboardInterrupt:
+        print("\nInterrupted. Finished work is kept: run the same command to go on.", file=sys.stderr)
+        raise SystemExit(130) from None  # 128 + SIGINT, as shells have it
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import hydra
-from hydra.errors import CompactHydraException, InstantiationException, MissingConfigException
+from hydra.errors import CompactHydraException, InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -78,22 +78,27 @@ def build(config: Any, **more: Any) -> Any:
             if isinstance(cause, OccluferError):
                 raise cause from None
             cause = cause.__cause__
-        raise ConfigError(f"The configuration cannot be built. {error}") from error
+        target = node.get("_target_") if isinstance(node, DictConfig) else None
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise ConfigError(
+            f"{target} cannot be made with these settings: {reason.removesuffix('.')}. Compare them with the file "
+            "in conf that names it."
+        ) from error
 
 
 def condition_configs(names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The occlusion group's node of each test condition, resolved; raises `ConfigError` for an unknown name."""
-    if not names or len(set(names)) != len(names):
+    listed = isinstance(names, Sequence) and not isinstance(names, str)
+    if not listed or not names or len({str(name) for name in names}) != len(names):
         raise ConfigError(
-            f"conditions must name at least one occlusion, each once; found {list(names)}. "
+            f"conditions must be a list that names at least one occlusion, each once; found {names!r}. "
             "Example: conditions=[none,mask,headset]"
         )
     nodes = {}
     for name in names:
-        try:
-            composed = hydra.compose(config_name=f"occlusion/{name}")
-        except MissingConfigException:
-            raise ConfigError(unknown_name("condition", name, group_options("occlusion"))) from None
+        if name not in (known := group_options("occlusion")):
+            raise ConfigError(unknown_name("condition", name, known))
+        composed = hydra.compose(config_name=f"occlusion/{name}")
         nodes[name] = plain(composed)["occlusion"]
     return nodes
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
+import torch
 
 from occlufer.commands.app import build
 from occlufer.commands.console import progress, say
@@ -16,9 +18,10 @@ from occlufer.datasets.base import FaceDataset
 from occlufer.landmarks.build import BuildReport, build_landmarks
 from occlufer.landmarks.cache import LandmarkCache
 from occlufer.learning.module import ExpressionClassifier
-from occlufer.types import EXPRESSIONS, DatasetError
+from occlufer.types import EXPRESSIONS, ConfigError, DatasetError, OccluferError
 
 Config = Mapping[str, Any]
+MadeT = TypeVar("MadeT")
 
 
 def make_faces(config: Config) -> FaceDataset:
@@ -59,7 +62,6 @@ def make_datamodule(
     config: Config, faces: FaceDataset, cache: LandmarkCache, conditions: Mapping[str, Config]
 ) -> FaceDataModule:
     """The data module of a run's configuration, testing under the given occluder nodes."""
-    image = ImageFormat.create(**config["image"], channels=int(config["model"].get("in_chans", 1)))
     return FaceDataModule(
         faces=faces,
         cache=cache,
@@ -67,11 +69,49 @@ def make_datamodule(
         occluder=build(config["occlusion"]),
         conditions={name: build(node) for name, node in conditions.items()},
         augmentation=build(config["augmentation"]),
-        image=image,
-        loader=LoaderSettings(**config["loader"]),
+        image=_image(config),
+        loader=_made(LoaderSettings, "loader", config["loader"]),
         seed=int(config["seed"]),
         evaluation_seed=int(config["evaluation_seed"]),
     )
+
+
+def check_parts(config: Config) -> None:
+    """Build every part of a run but its data, and drop it: what cannot be built fails before any work starts.
+
+    Raises:
+        ConfigError: a setting that a part refuses, or does not know.
+    """
+    for group in ("landmarks", "view", "occlusion", "augmentation"):
+        build(config[group])
+    _image(config)
+    _made(LoaderSettings, "loader", config["loader"])
+    build(config["objective"], class_counts=[1] * len(EXPRESSIONS))
+    build(config["model"], num_classes=len(EXPRESSIONS))
+    try:
+        optimizer = build(config["optimizer"])([torch.nn.Parameter(torch.zeros(1))])
+        build(config["scheduler"])(optimizer, 10)
+    except OccluferError:
+        raise
+    except (TypeError, ValueError) as error:  # torch's own words for an odd value
+        raise ConfigError(
+            f"The optimizer or scheduler cannot be made with these settings: {error}."
+        ) from error
+
+
+def _image(config: Config) -> ImageFormat:
+    return _made(ImageFormat.create, "image", config["image"], channels=config["model"].get("in_chans", 1))
+
+
+def _made(make: Callable[..., MadeT], group: str, values: Config, **more: Any) -> MadeT:
+    """`make(**values)`, where the names of `values` come from the user: odd ones are a `ConfigError`."""
+    try:
+        bound = inspect.signature(make).bind(**values, **more)
+    except TypeError as error:
+        raise ConfigError(
+            f"The settings of {group} do not fit: {error}. Found: {', '.join(values)}."
+        ) from error
+    return make(*bound.args, **bound.kwargs)
 
 
 def make_classifier(config: Config, class_counts: list[int]) -> ExpressionClassifier:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
 from occlufer.commands.app import check_targets, command, condition_configs, plain
+from occlufer.commands.checks import check_folders
 from occlufer.types import ConfigError, RunError
 
 
@@ -15,11 +17,16 @@ from occlufer.types import ConfigError, RunError
 def main(config: DictConfig) -> None:
     """Score best.ckpt under the asked conditions; rows of other conditions are kept, the run stays what it was."""
     import dataclasses
-    from pathlib import Path
 
     import pandas as pd
 
-    from occlufer.commands.assemble import make_classifier, make_datamodule, make_faces, prepare_landmarks
+    from occlufer.commands.assemble import (
+        check_parts,
+        make_classifier,
+        make_datamodule,
+        make_faces,
+        prepare_landmarks,
+    )
     from occlufer.commands.console import out
     from occlufer.commands.recording import load_best
     from occlufer.commands.scoring import headline, record_samples, record_scores, score
@@ -30,10 +37,19 @@ def main(config: DictConfig) -> None:
 
     if config.run is None:
         raise ConfigError("Which run? Give run=outputs/STUDY/RUN.")
-    run = Run(Path(config.run).expanduser().resolve())
+    run = Run(Path(str(config.run)).expanduser().resolve())
+    if not run.folder.is_dir():
+        raise RunError(f"There is no run folder {run.folder}. Give run=outputs/STUDY/RUN.")
     summary = run.summary()
-    asked = condition_configs(config.conditions)
-    settings = _settings(run.config(), plain(config), str(run.folder))
+    given = plain(config)
+    asked = condition_configs(given["conditions"])
+    check_folders(given)
+    settings = _settings(run.config(), given, str(run.folder))
+    tester = make_tester(settings["trainer"], run)
+    try:
+        check_parts(settings)
+    except ConfigError as error:
+        raise _older(str(run.folder), f"cannot be built by this one: {error}") from error
 
     faces = make_faces(settings)
     cache, _ = prepare_landmarks(settings, faces)
@@ -41,13 +57,21 @@ def main(config: DictConfig) -> None:
     data.require("test")
     classifier = make_classifier(settings, data.class_counts())
     load_best(run, classifier)
-    fresh = score(make_tester(settings["trainer"], run), classifier, data)
+    fresh = score(tester, classifier, data)
 
     with locked(run.folder / ".lock"):
-        kept = run.predictions()
-        _same_faces(kept, fresh, str(run.folder))
+        try:
+            kept, stored = run.predictions(), _stored_conditions(run.folder)
+        except RunError as error:
+            if not set(summary.conditions) <= set(asked):
+                every = ",".join(dict.fromkeys([*summary.conditions, *asked]))
+                raise RunError(
+                    f"{error} To mend it, score all of them again: conditions=[{every}]."
+                ) from error
+            kept, stored = fresh.iloc[:0], {}
+        else:
+            _same_faces(kept, fresh, str(run.folder))
         merged = pd.concat([kept[~kept["condition"].isin(asked)], fresh], ignore_index=True)
-        stored = json.loads((run.folder / "conditions.json").read_text(encoding="utf-8"))
         order = list(dict.fromkeys([*summary.conditions, *asked]))
         merged["condition"] = pd.Categorical(merged["condition"], order)
         merged = (
@@ -69,15 +93,35 @@ def _settings(stored: dict[str, Any], given: dict[str, Any], where: str) -> dict
         settings["loader"] = stored["loader"] | given["loader"]
         if given["dataset_root"] is not None:
             settings["dataset"] = stored["dataset"] | {"root": given["dataset_root"]}
-        for needed in ("dataset", "landmarks", "view", "occlusion", "augmentation", "image", "model", "objective",
-                       "optimizer", "scheduler", "seed", "evaluation_seed", "channels_last"):  # fmt: skip
+        for needed in ("dataset", "landmarks", "view", "occlusion", "augmentation", "model", "objective", "optimizer",
+                       "scheduler"):  # fmt: skip
+            settings[needed]["_target_"]
+        for needed in ("image", "seed", "evaluation_seed", "channels_last"):
             settings[needed]
     except KeyError as error:
-        raise RunError(
-            f"{where}/config.yaml lacks {error}: an older version of occlufer wrote it (environment.json names "
-            "it). Evaluate it with that version, or train the run again."
-        ) from error
+        raise _older(where, f"lacks {error}") from error
+    except TypeError as error:
+        raise _older(where, f"holds a plain value where it must name something to build ({error})") from error
     return settings
+
+
+def _older(where: str, what: str) -> RunError:
+    return RunError(
+        f"{where}/config.yaml {what.removesuffix('.')}: an older version of occlufer wrote it (environment.json names "
+        "it), or it was changed. Evaluate it with that version, or train the run again."
+    )
+
+
+def _stored_conditions(folder: Path) -> dict[str, Any]:
+    """conditions.json: the occluder of each test condition that was scored; raises `RunError` when damaged."""
+    path = folder / "conditions.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} cannot be read ({error}).") from error
+    if not isinstance(content, dict):
+        raise RunError(f"{path} does not hold the occluders of the test conditions.")
+    return content
 
 
 def _same_faces(kept: Any, fresh: Any, where: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from occlufer.commands.app import command, plain
+from occlufer.commands.checks import check_folders
 
 
 @command("prepare")
@@ -14,6 +15,7 @@ def main(config: DictConfig) -> None:
     from occlufer.commands.console import out, table
 
     settings = plain(config)
+    check_folders(settings)
     faces = make_faces(settings)
     cache, report = prepare_landmarks(settings, faces)
     coverage = landmark_coverage(faces, cache)

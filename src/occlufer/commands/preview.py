@@ -7,6 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from occlufer.commands.app import build, command, plain
+from occlufer.commands.checks import check_preview
 
 
 @command("preview")
@@ -26,6 +27,7 @@ def main(config: DictConfig) -> None:
     from occlufer.types import EXPRESSIONS, SPLITS, ConfigError, seeded_rng, unknown_name
 
     settings = plain(config)
+    check_preview(settings)
     if settings["split"] not in SPLITS:
         raise ConfigError(unknown_name("split", settings["split"], SPLITS))
     faces = make_faces(settings)
@@ -67,7 +69,7 @@ def main(config: DictConfig) -> None:
         tile=settings["tile"],
         captions=[captions[start : start + columns] for start in starts],
     )
-    path = Path(settings["output"])
+    path = Path(settings["output"]).expanduser()
     with atomic_path(path) as temporary:
         Image.fromarray(sheet).save(temporary, format="PNG")
     say(

@@ -15,6 +15,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
+from occlufer.commands.checks import check_train
 from occlufer.commands.console import err, say
 from occlufer.data.datamodule import FaceDataModule
 from occlufer.files import locked
@@ -35,8 +36,7 @@ def check_request(settings: Settings) -> None:
             "A sweep (-m) runs its jobs in one process, and ddp children of such a job would start the whole sweep "
             "again. Start the jobs one by one with trainer=ddp, or sweep with trainer=cpu or trainer=gpu."
         )
-    if int(settings["seed"]) < 0 or int(settings["evaluation_seed"]) < 0:
-        raise ConfigError(f"seed and evaluation_seed must be 0 or more, found {settings['seed']}.")
+    check_train(settings)
 
 
 @contextlib.contextmanager
@@ -71,8 +71,21 @@ def load_best(run: Run, classifier: ExpressionClassifier) -> None:
         classifier.load_state_dict(state)
     except RuntimeError as error:
         raise RunError(
-            f"{run.checkpoint_best} does not fit the network of {run.folder}/config.yaml: {error}"
+            f"{run.checkpoint_best} does not fit the network of {run.folder}/config.yaml: "
+            f"{' '.join(str(error).split())[:300]} ... Put the config.yaml back that the run was trained with, or "
+            "train it again."
         ) from error
+
+
+@contextlib.contextmanager
+def interruption(trainer: pl.Trainer) -> Iterator[None]:
+    """Ctrl-C while training is a `KeyboardInterrupt` here too: Lightning turns it into a silent exit."""
+    try:
+        yield
+    except SystemExit:
+        if trainer.interrupted:
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _load_checkpoint(path: Path) -> dict[str, Any]:
@@ -83,10 +96,17 @@ def _load_checkpoint(path: Path) -> dict[str, Any]:
             f"{path} is missing. Delete the run folder {path.parents[1]} and train it anew."
         ) from None
     except Exception as error:  # torch, zipfile and pickle each raise their own
+        reason = str(error).splitlines()[0].split(". ")[0] if str(error) else type(error).__name__
         raise RunError(
-            f"{path} is damaged ({error}). Delete it to train this run from its start; other runs are not touched."
+            f"{path} is damaged ({reason}). Delete {_what_to_delete(path)} to train this run from its start; other "
+            "runs are not touched."
         ) from error
     return checkpoint
+
+
+def _what_to_delete(path: Path) -> str:
+    """A damaged last.ckpt by itself; without best.ckpt a run that was trained has nothing to score."""
+    return "it" if path.name == "last.ckpt" else f"the run folder {path.parents[1]}"
 
 
 class Recorder:
@@ -187,9 +207,13 @@ class Recorder:
 
     def _read_training(self) -> dict[str, Any]:
         try:
-            content: dict[str, Any] = json.loads(
-                (self.run.folder / "trained.json").read_text(encoding="utf-8")
-            )
-        except (OSError, json.JSONDecodeError):
+            content = json.loads((self.run.folder / "trained.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # ValueError: no JSON, or no UTF-8
             return {}
-        return content
+        whole = isinstance(content, dict) and set(content) == {
+            "epochs",
+            "seconds",
+            "best_epoch",
+            "best_score",
+        }
+        return content if whole else {}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from occlufer.commands.app import command, condition_configs, plain
+from occlufer.commands.checks import anchored
 
 if TYPE_CHECKING:
     from occlufer.runs import Run
@@ -22,7 +23,7 @@ def main(config: DictConfig) -> float:
     Returns:
         The best validation macro F1, for Hydra sweepers.
     """
-    settings = plain(config)
+    settings = anchored(plain(config))
     settings["condition_occluders"] = condition_configs(settings["conditions"])
     from occlufer.commands.recording import check_request, open_run
 
@@ -35,14 +36,24 @@ def _train(run: Run, settings: dict[str, Any]) -> float:
     import pytorch_lightning as pl
 
     from occlufer.commands.app import build
-    from occlufer.commands.assemble import make_classifier, make_datamodule, make_faces, prepare_landmarks
+    from occlufer.commands.assemble import (
+        check_parts,
+        make_classifier,
+        make_datamodule,
+        make_faces,
+        prepare_landmarks,
+    )
     from occlufer.commands.console import say
-    from occlufer.commands.recording import Recorder, load_best, resume_point
+    from occlufer.commands.recording import Recorder, interruption, load_best, resume_point
     from occlufer.commands.scoring import headline, record_samples, record_scores, score, training_grid
     from occlufer.commands.training import make_trainer
     from occlufer.learning.callbacks import History
 
+    check_parts(settings)
+    mirror = build(settings["logger"])
     recorder = Recorder(run, settings)
+    history = History(recorder.write_history)
+    trainer = make_trainer(settings, run, mirror, history)
     with recorder.failures():
         faces = make_faces(settings)
         cache, _ = prepare_landmarks(settings, faces)
@@ -51,9 +62,6 @@ def _train(run: Run, settings: dict[str, Any]) -> float:
 
         pl.seed_everything(settings["seed"], verbose=False)
         classifier = make_classifier(settings, data.class_counts())
-        mirror = build(settings["logger"])
-        history = History(recorder.write_history)
-        trainer = make_trainer(settings, run, mirror, history)
 
         with contextlib.ExitStack() as stack:
             if trainer.is_global_zero:
@@ -62,7 +70,8 @@ def _train(run: Run, settings: dict[str, Any]) -> float:
                 stack.callback(mirror.close)
                 mirror.log_grid("training faces", training_grid(data), "occluded and augmented, epoch 0")
             if not recorder.trained:
-                trainer.fit(classifier, datamodule=data, ckpt_path=resume_point(run), weights_only=True)
+                with interruption(trainer):
+                    trainer.fit(classifier, datamodule=data, ckpt_path=resume_point(run), weights_only=True)
                 recorder.end_training(history, trainer)
             load_best(run, classifier)
             predictions = score(trainer, classifier, data)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
@@ -11,6 +10,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
+import threadpoolctl
 import torch
 from torch.utils.data import DataLoader
 
@@ -39,10 +39,11 @@ class LoaderSettings:
     pin_memory: bool = False
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1 or self.num_workers < 0:
+        whole = isinstance(self.batch_size, int) and isinstance(self.num_workers, int)
+        if not whole or self.batch_size < 1 or self.num_workers < 0:
             raise ConfigError(
-                f"loader.batch_size must be at least 1 and loader.num_workers at least 0, "
-                f"found {self.batch_size} and {self.num_workers}."
+                f"loader.batch_size must be a whole number of at least 1 and loader.num_workers of at least 0, "
+                f"found {self.batch_size!r} and {self.num_workers!r}."
             )
 
 
@@ -164,10 +165,14 @@ class FaceDataModule(pl.LightningDataModule):
 
 
 def _one_thread(_: int) -> None:
-    """Loader workers share the cores with training: OpenCV must not start a thread for each of them."""
+    """Loader workers share the cores with training: no library may start a thread for each of them there.
+
+    numpy's BLAS solves the small systems of mask placement; its threads, waiting for each other, took twice the time
+    of the whole hot path.
+    """
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-    os.environ["OMP_NUM_THREADS"] = "1"
+    threadpoolctl.threadpool_limits(1)
 
 
 def usable_faces(faces: FaceDataset, cache: LandmarkCache) -> BoolArray:

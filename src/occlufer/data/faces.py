@@ -50,13 +50,18 @@ class ImageFormat:
         cls, *, size: int, channels: int, mean: float | list[float], std: float | list[float]
     ) -> ImageFormat:
         """Check the values of the `image` group; raises `ConfigError`."""
-        if size < 16:
-            raise ConfigError(f"image.size must be at least 16 pixels, found {size}.")
+        if not isinstance(size, int) or size < 16:
+            raise ConfigError(f"image.size must be a whole number, at least 16 pixels, found {size!r}.")
         if channels not in (1, 3):
             raise ConfigError(f"model.in_chans must be 1 (grey) or 3 (RGB), found {channels}.")
         values = []
         for name, given in (("mean", mean), ("std", std)):
-            several = tuple(map(float, given)) if isinstance(given, list) else (float(given),) * channels
+            try:
+                several = tuple(map(float, given)) if isinstance(given, list) else (float(given),) * channels
+            except (TypeError, ValueError):
+                raise ConfigError(
+                    f"image.{name} must be one number or {channels} for the channels, found {given!r}."
+                ) from None
             if len(several) != channels:
                 raise ConfigError(
                     f"image.{name} has {len(several)} numbers for {channels} channels; give one number or {channels}."

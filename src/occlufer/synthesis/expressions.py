@@ -25,9 +25,9 @@ PROTOTYPES: Mapping[str, str] = {
     "sadness":   "1 1@.9  4 .6@.7  15 .9@.8  17 .4@.5  43 .25@.4",
     "surprise":  "1 1@1  2 1@.95  5 .8@.9  25 .7@.85  26 .9@.8",
 }  # fmt: skip
-"""1 inner and 2 outer brow raiser, 4 brow lowerer, 5 upper lid raiser, 6 cheek raiser, 7 lid tightener, 9 nose wrinkler,
-10 upper lip raiser, 12 lip corner puller, 15 lip corner depressor, 17 chin raiser, 20 lip stretcher, 23 lip tightener,
-24 lip pressor, 25 lips part, 26 jaw drop, 43 eyes closing (here: drooping lids)."""
+"""1 inner and 2 outer brow raiser, 4 brow lowerer, 5 upper lid raiser, 6 cheek raiser, 7 lid tightener, 9 nose
+wrinkler, 10 upper lip raiser, 12 lip corner puller, 15 lip corner depressor, 17 chin raiser, 20 lip stretcher, 23 lip
+tightener, 24 lip pressor, 25 lips part, 26 jaw drop, 43 eyes closing (here: drooping lids)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Difficulty:
 
 DIFFICULTIES: Mapping[str, Difficulty] = {
     "easy": Difficulty((0.8, 1.0), 0.6, 0.08, 0.05, 0.15, 9.0, 0.05),
-    "default": Difficulty((0.45, 1.0), 0.0, 0.15, 0.12, 0.3, 15.0, 0.1),
+    "default": Difficulty((0.45, 1.0), 0.0, 0.15, 0.12, 0.3, 14.0, 0.1),
     "hard": Difficulty((0.25, 0.85), 0.0, 0.2, 0.18, 0.4, 20.0, 0.18),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from occlufer.synthesis.mesh import EYE_RINGS
 from occlufer.synthesis.pose import Camera
@@ -13,9 +14,9 @@ from occlufer.types import FloatArray
 _SHIFT = 4
 # kind -> half width, half height, squareness (2 is an ellipse), thickness in head units, colour
 _KINDS = {
-    1: (0.36, 0.27, 2.4, 0.035, (0.012, 0.01, 0.01)),
-    2: (0.34, 0.31, 2.0, 0.02, (0.09, 0.075, 0.06)),
-    3: (0.37, 0.23, 3.6, 0.045, (0.05, 0.02, 0.012)),
+    1: (0.36, 0.27, 2.4, 0.05, (0.006, 0.005, 0.005)),
+    2: (0.34, 0.31, 2.0, 0.035, (0.035, 0.028, 0.02)),
+    3: (0.37, 0.23, 3.6, 0.06, (0.03, 0.01, 0.006)),
 }
 
 
@@ -42,17 +43,17 @@ def wear(picture: FloatArray, still_V3: FloatArray, camera: Camera, kind: int, s
         y = np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** (2 / square) * half_height + 0.05
         rim = np.stack([centre[0] + x, centre[1] + y, front + 0.12 * (np.abs(centre[0] + x)) ** 2], 1)
         outline = _pixels(rim, camera)
-        cv2.polylines(mask, [outline], True, 1.0, width, cv2.LINE_AA, _SHIFT)
-        cv2.fillPoly(lens, [outline], 1.0, cv2.LINE_8, _SHIFT)
+        cv2.polylines(mask, [outline], True, (1.0,), width, cv2.LINE_AA, _SHIFT)
+        cv2.fillPoly(lens, [outline], (1.0,), cv2.LINE_8, _SHIFT)
         inner.append(rim[np.argmin(side * rim[:, 0])])
         hinge = rim[np.argmax(side * rim[:, 0])]
         if side * scene.yaw < 8:  # the temple on the far side is hidden by the face
             ear = np.array([side * 1.16, hinge[1] + 0.02, 1.0])
             cv2.polylines(
-                mask, [_pixels(np.stack([hinge, ear]), camera)], False, 0.9, width, cv2.LINE_AA, _SHIFT
+                mask, [_pixels(np.stack([hinge, ear]), camera)], False, (0.9,), width, cv2.LINE_AA, _SHIFT
             )
     bridge = np.stack([inner[0], (inner[0] + inner[1]) / 2 + [0, -0.04, -0.03], inner[1]])
-    cv2.polylines(mask, [_pixels(bridge, camera)], False, 1.0, width, cv2.LINE_AA, _SHIFT)
+    cv2.polylines(mask, [_pixels(bridge, camera)], False, (1.0,), width, cv2.LINE_AA, _SHIFT)
     lens = np.clip(lens - mask, 0, 1)[..., None]
     y, x = np.mgrid[: len(picture), : len(picture)].astype(np.float32)
     streak = np.exp(-((((x - y * 0.5) / len(picture) - 0.2) / 0.05) ** 2))[..., None]
@@ -62,6 +63,6 @@ def wear(picture: FloatArray, still_V3: FloatArray, camera: Camera, kind: int, s
     picture += mask[..., None] * (np.array(colour, np.float32) * light - picture)
 
 
-def _pixels(points: FloatArray, camera: Camera) -> np.ndarray:
+def _pixels(points: FloatArray, camera: Camera) -> NDArray[np.int32]:
     xy = camera.project(camera.turned(np.asarray(points, np.float32)))
-    return np.rint(xy * (1 << _SHIFT)).astype(np.int32)
+    return np.asarray(np.rint(xy * (1 << _SHIFT)), np.int32)

@@ -121,7 +121,11 @@ def grow(identity: Identity, head_V3: FloatArray, normals_V3: FloatArray) -> Hai
     points = skin + normal * thick[..., None] + np.array([0, -0.3, 0.1]) * thick[..., None]
     hanging = _hanging(points[HANG_FROM], style.hang, style.curl, rng)
     triangles, where = _grid()
-    visible = triangles if style.hang else triangles[triangles.max(1) < ROWS_ON_HEAD * (COLUMNS + 1)]
+    row_of, column_of = np.divmod(triangles, COLUMNS + 1)
+    visible = triangles[
+        (row_of.min(1) < limit[column_of].max(1) + 0.8)
+        & (row_of.max(1) < _ROWS if style.hang else row_of.max(1) < ROWS_ON_HEAD)
+    ]
     return HairShell(
         points_V3=np.concatenate([points, hanging]).reshape(-1, 3).astype(np.float32),
         triangles_T3=visible,
@@ -180,12 +184,13 @@ def _strands(identity: Identity, limit: FloatArray, rng: np.random.Generator) ->
     opacity = np.clip((end + jag - row) / soft + 0.5, 0, 1)
     tips = _ROWS - 1.6 + 2.0 * jag - row
     opacity = np.minimum(opacity, np.clip(tips / 0.8 + 0.5, 0, 1))
-    thin = 0.86 + 0.14 * np.clip((end[None] - row) / 1.2, 0, 1) + 0.05 * strand
-    opacity = opacity * np.clip(thin, 0.5, 1)
+    thin = 0.84 + 0.16 * np.clip((end[None] - row) / 1.0, 0, 1) + 0.03 * strand
+    opacity = opacity * np.clip(thin, 0.75, 1)
     part = np.linspace(-180, 180, _MAP_WIDTH)[None] - identity.parting
     light = 1 + 0.17 * strand
     if not style.curl and style.volume[0] > 0.1:
         light = light - 0.35 * np.exp(-0.5 * (part / 3.0) ** 2) * (row < 5.5)
     light = light * (0.72 + 0.28 * np.clip((end[None] - row) / 1.0 + 0.2, 0, 1))
     zero = np.zeros_like(opacity, np.float32)
-    return cv2.merge([opacity.astype(np.float32), light.astype(np.float32), zero, zero])
+    planes = [opacity.astype(np.float32), light.astype(np.float32), zero, zero]
+    return np.asarray(cv2.merge(planes), np.float32)

@@ -18,8 +18,8 @@ _HAIR = {
     "black": (28, 24, 23), "dark brown": (52, 36, 28), "brown": (86, 58, 40), "auburn": (110, 56, 34),
     "blond": (178, 142, 92), "red": (150, 76, 38), "grey": (150, 147, 143), "white": (205, 202, 196),
 }  # fmt: skip
-_IRIS = {"brown": (70, 42, 24), "dark": (42, 28, 20), "hazel": (104, 82, 44), "green": (92, 112, 78), "blue": (88, 122, 152),
-         "grey": (118, 128, 134)}  # fmt: skip
+_IRIS = {"brown": (70, 42, 24), "dark": (42, 28, 20), "hazel": (104, 82, 44), "green": (92, 112, 78),
+         "blue": (88, 122, 152), "grey": (118, 128, 134)}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def draw_identity(rng: np.random.Generator) -> Identity:
     skin, lips = _skin_colours(rng, skin_type, masculine)
     hair = _hair_colour(rng, skin_type, age)
     iris = _iris_colour(rng, skin_type)
-    shape = rng.normal(0, 0.55, len(SHAPE_NAMES)).clip(-1.3, 1.3).astype(np.float32)
+    shape = rng.normal(0, 0.4, len(SHAPE_NAMES)).clip(-1.0, 1.0).astype(np.float32)
     for name, shift in (("jaw_width", 0.5), ("brow_ridge", 0.6), ("chin_width", 0.4), ("upper_lip", -0.4),
                         ("lower_lip", -0.3), ("brow_height", -0.3), ("nose_length", 0.2)):  # fmt: skip
         shape[SHAPE_NAMES.index(name)] += shift * (masculine - 0.5) * 2 * 0.7
@@ -186,12 +186,9 @@ def _hair_colour(rng: np.random.Generator, skin_type: float, age: float) -> Floa
 
 def _cloth(rng: np.random.Generator) -> FloatArray:
     colour = rng.uniform(15, 215, 3)
-    return (colour + rng.uniform(0.3, 0.9) * (colour.mean() - colour)).astype(np.float32)
+    return np.asarray(colour + rng.uniform(0.3, 0.9) * (colour.mean() - colour), np.float32)
 
 
 def _iris_colour(rng: np.random.Generator, skin_type: float) -> FloatArray:
-    if skin_type > 3.5:
-        name = str(rng.choice(["dark", "dark", "brown"]))
-    else:
-        name = str(rng.choice(list(_IRIS)))
-    return np.array(_IRIS[name], np.float32)
+    names = ["dark", "dark", "brown"] if skin_type > 3.5 else list(_IRIS)
+    return np.array(_IRIS[str(rng.choice(names))], np.float32)

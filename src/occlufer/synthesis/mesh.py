@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from occlufer.landmarks.topology import FACE_OVAL
 from occlufer.types import LANDMARK_COUNT, FloatArray, IntArray
@@ -30,13 +32,15 @@ LIPS_RING: tuple[int, ...] = (
 SKIN, EYE, MOUTH, EAR, NECK, CLOTH = range(6)
 """Materials of triangles."""
 
+Points = NDArray[Any]
+
 CENTRE = np.array([0.0, 0.1, 1.05])
 """The middle of the head: the texture is a map of directions from here."""
 _BACK = np.array([0.0, -0.25, 2.55])
 _CRANIUM = np.array([1.2, 1.72, 1.5])  # half axes of the skull around `CENTRE`
 _RING_STEPS = np.array([0.1, 0.22, 0.36, 0.52, 0.7, 0.86])
-TEXTURE_SIZE = 384
-_TEXTURE_ANGLE = np.deg2rad(150.0)  # from the front to the texture's border
+TEXTURE_SIZE = 304
+_TEXTURE_ANGLE = np.deg2rad(118.75)  # from the front to the texture's border; what lies behind is plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ def texture_position(points_V3: FloatArray) -> FloatArray:
     angle = np.arctan2(across, -direction[:, 2])
     radius = np.minimum(angle / _TEXTURE_ANGLE, 0.99) * (TEXTURE_SIZE / 2)
     unit = direction[:, :2] / np.maximum(across, 1e-6)[:, None]
-    return (unit * radius[:, None] + TEXTURE_SIZE / 2).astype(np.float32)
+    return np.asarray(unit * radius[:, None] + TEXTURE_SIZE / 2, np.float32)
 
 
 @cache
@@ -104,10 +108,10 @@ class _Builder:
 
     def add_vertices(
         self,
-        points: np.ndarray,
-        follow: np.ndarray | int,
-        weight: np.ndarray | float,
-        shade: np.ndarray | float = 0.0,
+        points: Points,
+        follow: Points | int,
+        weight: Points | float,
+        shade: Points | float = 0.0,
     ) -> int:
         """Returns the index of the first one."""
         first = self.count
@@ -118,7 +122,7 @@ class _Builder:
         self.count += len(points)
         return first
 
-    def add_triangles(self, triangles: np.ndarray, material: int, inside: np.ndarray | None = None) -> None:
+    def add_triangles(self, triangles: Points, material: int, inside: Points | None = None) -> None:
         """Wound so that they face away from the point(s) `inside`, where given."""
         triangles = np.array(triangles)
         if inside is not None:
@@ -130,12 +134,12 @@ class _Builder:
         self.materials.append(np.full(len(triangles), material))
 
 
-def _slerp(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
+def _slerp(start: Points, end: Points, share: float) -> Points:
     angle = np.arccos(np.clip((start * end).sum(-1, keepdims=True), -1, 1))
-    return (np.sin((1 - share) * angle) * start + np.sin(share * angle) * end) / np.sin(angle)
+    return np.asarray((np.sin((1 - share) * angle) * start + np.sin(share * angle) * end) / np.sin(angle))
 
 
-def _quads(rows: list[np.ndarray], closed: bool) -> np.ndarray:
+def _quads(rows: list[Points], closed: bool) -> Points:
     """Two triangles for each cell of a grid of vertex indices."""
     cells = []
     for upper, lower in pairwise(rows):

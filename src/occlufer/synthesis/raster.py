@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from occlufer.types import FloatArray, IntArray
 
 _SHIFT = 4  # fractional bits of cv2's polygon corners
 
 
-def cover(xy_V2: FloatArray, depth_V: FloatArray, triangles_K3: IntArray, size: int) -> IntArray:
+def cover(xy_V2: FloatArray, depth_V: FloatArray, triangles_K3: IntArray, size: int) -> NDArray[np.int32]:
     """The nearest triangle at each pixel, by painting from far to near.
 
     Args:
@@ -71,4 +72,5 @@ def vertex_normals(points_V3: FloatArray, triangles_T3: IntArray) -> FloatArray:
     total = np.stack(
         [np.bincount(flat, np.tile(normal[:, axis], 3), len(points_V3)) for axis in range(3)], axis=1
     )
-    return (total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-9)).astype(np.float32)
+    length = np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-9)
+    return np.asarray(total / length, np.float32)

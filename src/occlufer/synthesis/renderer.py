@@ -13,11 +13,22 @@ import cv2
 import numpy as np
 
 from occlufer.synthesis import shading
-from occlufer.synthesis.deform import UNIT_NAMES
+from occlufer.synthesis.deform import JAW_DROP, UNIT_NAMES
 from occlufer.synthesis.glasses import wear
 from occlufer.synthesis.hair import HairShell, grow
-from occlufer.synthesis.identity import Identity
-from occlufer.synthesis.mesh import CLOTH, EAR, EYE, EYE_RINGS, MOUTH, MOUTH_RING, NECK, SKIN, mean_head, neck_rows
+from occlufer.synthesis.identity import HAIR_STYLES, Identity
+from occlufer.synthesis.mesh import (
+    CLOTH,
+    EAR,
+    EYE,
+    EYE_RINGS,
+    MOUTH,
+    MOUTH_RING,
+    NECK,
+    SKIN,
+    mean_head,
+    neck_rows,
+)
 from occlufer.synthesis.pose import Camera, camera_of, deformed, follow_share
 from occlufer.synthesis.raster import cover, interpolate, vertex_normals
 from occlufer.synthesis.scene import Scene, develop, paint_backdrop
@@ -26,6 +37,7 @@ from occlufer.types import LANDMARK_COUNT, FloatArray, IntArray, UInt8Array
 
 _OVERSAMPLING = 2
 _TOOTH_EDGE = 0.035  # below the middle of the resting upper lip, head units
+_SEEN_FROM_BEHIND = np.array([material in (EYE, MOUTH, EAR) for material in range(6)])
 _LID_NEARNESS = np.r_[0.5, np.ones(7), 0.5, np.zeros(7), 0.35].astype(np.float32)  # rim of an eye, its middle
 
 
@@ -70,7 +82,8 @@ def render(
     normals = vertex_normals(turned, head.triangles_T3)
     picture = paint_backdrop(scene.backdrop, large)
     shell = grow(identity, still, normals @ camera.turn)
-    if shell is not None:
+    style = HAIR_STYLES[identity.style]
+    if shell is not None and (style.hang or style.curl):  # the far half of short hair is hidden by the head
         _paint_back_hair(picture, shell, camera, identity, scene)
     depth = np.full((large, large), 1e3, np.float32)
     units = (units_left + units_right) / 2
@@ -137,7 +150,7 @@ def _locals(still: FloatArray, units: FloatArray) -> FloatArray:
         place[points, 2] = _LID_NEARNESS
     rim = [*MOUTH_RING, LANDMARK_COUNT + 2]
     rest_y = float(head.vertices_V3[13, 1] + (still[2, 1] - head.vertices_V3[2, 1]))
-    drop = float(units[UNIT_NAMES.index(26)]) * 0.34
+    drop = float(units[UNIT_NAMES.index(26)]) * JAW_DROP
     middle = still[[61, 291], 0].mean()
     place[rim, 0] = still[rim, 0] - middle
     place[rim, 1] = still[rim, 1] - (rest_y + _TOOTH_EDGE)
@@ -151,41 +164,48 @@ def _paint_head(
 ) -> None:  # fmt: skip
     head = mean_head()
     xy = camera.project(turned)
-    front = _facing(xy, head.triangles_T3) > 0
-    keep = front | np.isin(head.materials_T, (EYE, MOUTH, EAR))
+    keep = (_facing(xy, head.triangles_T3) > 0) | _SEEN_FROM_BEHIND[head.materials_T]
     triangles, materials = head.triangles_T3[keep], head.materials_T[keep]
-    values = np.concatenate([normals, turned[:, 2:3], head.uv_V2, _locals(still, units), head.shade_V[:, None]], 1)
     far = turned[:, 2].copy()
     far[neck_rows(head).ravel()] += 1.0  # the neck lies behind whatever overlaps it
+    values = np.concatenate([normals, turned[:, 2:3], head.uv_V2], 1)
     layer = _layer(xy, far, triangles, values, len(picture))
     material = materials[layer.triangle_P]
-    normal = layer.values_CP[:3]
-    normal = normal / np.maximum(np.linalg.norm(normal, axis=0), 1e-6)
-    behind = (material == EAR) & (normal[2] > 0)  # the back of an ear
-    normal[:, behind] *= -1
+    normal = _unit(layer.values_CP[:3])
+    normal[:, (material == EAR) & (normal[2] > 0)] *= -1  # the back of an ear
     depth[layer.y_P, layer.x_P] = layer.values_CP[3]
-    colour = np.zeros((len(material), 3), np.float32)
     lit = (scene.light_colour * 0.62 + scene.ambient_colour * 0.85).astype(np.float32)
+    places = _locals(still, units)
 
+    def local(part: IntArray, of: FloatArray) -> FloatArray:
+        rows = layer.triangle_P[part]
+        return interpolate(xy, of, triangles, rows, layer.x_P[part], layer.y_P[part])
+
+    colour = np.zeros((3, len(material)), np.float32)
     part = np.flatnonzero(material == SKIN)
     texture = _sample(paint(identity, units), layer.values_CP[4, part], layer.values_CP[5, part])
     bump = _bump(layer, part, texture[3], scene, len(picture))
-    colour[part] = shading.skin(normal[:, part], texture, bump, identity, scene)
+    colour[:, part] = shading.skin(normal[:, part], texture, bump, identity, scene)
     for plain, tint in ((EAR, (1.04, 0.93, 0.92)), (NECK, (1.0, 1.0, 1.0))):
         part = np.flatnonzero(material == plain)
         layers = np.zeros((4, len(part)), np.float32)
-        layers[2] = layer.values_CP[9, part]
-        lit_skin = shading.skin(normal[:, part], layers, 0.0, identity, scene)
-        colour[part] = lit_skin * np.array(tint, np.float32)
+        layers[2] = local(part, head.shade_V[:, None])
+        plain_skin = shading.skin(normal[:, part], layers, 0.0, identity, scene)
+        colour[:, part] = plain_skin * np.array(tint, np.float32)[:, None]
     part = np.flatnonzero(material == CLOTH)
-    wrap = np.array([0.2, 0.2, 0.2], np.float32)
-    colour[part] = shading.linear(identity.cloth) * shading.diffuse(normal[:, part], scene, wrap)
+    light = shading.diffuse(normal[:, part], scene, (0.2, 0.2, 0.2))
+    colour[:, part] = light * shading.linear(identity.cloth)[:, None]
     part = np.flatnonzero(material == EYE)
-    colour[part] = shading.eye(layer.values_CP[6:9, part], identity, scene, lit)
+    colour[:, part] = shading.eye(local(part, places), identity, scene, lit)
     part = np.flatnonzero(material == MOUTH)
-    colour[part] = shading.mouth(layer.values_CP[6:9, part], identity, lit)
-    picture[layer.y_P, layer.x_P] = colour
+    colour[:, part] = shading.mouth(local(part, places), identity, lit)
+    picture[layer.y_P, layer.x_P] = colour.T
     _neck_shadow(picture, layer, material)
+
+
+def _unit(normal_3P: FloatArray) -> FloatArray:
+    x, y, z = normal_3P
+    return np.asarray(normal_3P / np.maximum(np.sqrt(x * x + y * y + z * z), 1e-6), np.float32)
 
 
 def _bump(layer: _Layer, part: IntArray, relief_P: FloatArray, scene: Scene, size: int) -> FloatArray:
@@ -227,12 +247,15 @@ def _paint_back_hair(
     """The inside of the far half of the hair, in shade."""
     xy, turned, values = _hair_values(shell, camera)
     triangles = shell.triangles_T3[_facing(xy, shell.triangles_T3) <= 0]
-    layer = _layer(xy, turned[:, 2], triangles, values, len(picture))
-    texture = _sample(shell.strands_HW4, layer.values_CP[4], layer.values_CP[5])
-    lit = (scene.light_colour * 0.12 + scene.ambient_colour * 0.3) * (0.6 + 0.4 * texture[1][:, None])
-    colour = shading.linear(identity.hair) * lit
-    alpha = texture[0][:, None]
-    picture[layer.y_P, layer.x_P] += alpha * (colour - picture[layer.y_P, layer.x_P])
+    layer = _layer(xy, turned[:, 2], triangles, values[:, 4:], len(picture))
+    texture = _sample(shell.strands_HW4, layer.values_CP[0], layer.values_CP[1])
+    base = shading.linear(identity.hair) * (scene.light_colour * 0.12 + scene.ambient_colour * 0.3)
+    _blend(picture, layer, base[:, None] * (0.6 + 0.4 * texture[1]), texture[0])
+
+
+def _blend(picture: FloatArray, layer: _Layer, colour_3P: FloatArray, alpha_P: FloatArray) -> None:
+    before = picture[layer.y_P, layer.x_P].T
+    picture[layer.y_P, layer.x_P] = (before + alpha_P * (colour_3P - before)).T
 
 
 def _paint_front_hair(
@@ -245,10 +268,7 @@ def _paint_front_hair(
     y, x = layer.y_P, layer.x_P
     alpha = texture[0] * np.clip((depth[y, x] - layer.values_CP[3]) / 0.04 + 1.0, 0, 1)
     _hair_shadow(picture, depth, y, x, alpha)
-    normal = layer.values_CP[:3]
-    normal = normal / np.maximum(np.linalg.norm(normal, axis=0), 1e-6)
-    colour = shading.hair(normal, texture[1], identity.hair, scene)
-    picture[y, x] += alpha[:, None] * (colour - picture[y, x])
+    _blend(picture, layer, shading.hair(_unit(layer.values_CP[:3]), texture[1], identity.hair, scene), alpha)
 
 
 def _hair_shadow(picture: FloatArray, depth: FloatArray, y: IntArray, x: IntArray, alpha: FloatArray) -> None:
@@ -258,5 +278,5 @@ def _hair_shadow(picture: FloatArray, depth: FloatArray, y: IntArray, x: IntArra
     cover_HW[y, x] = alpha
     small = cv2.resize(cover_HW, (size // 4, size // 4), interpolation=cv2.INTER_AREA)
     small = cv2.resize(cv2.GaussianBlur(small, (0, 0), size / 4 * 0.016), (size, size))
-    shade = np.where(depth < 100, 1 - 0.45 * np.clip(small * 1.1, 0, 1), 1)
-    picture *= shade[..., None]
+    shade = np.where(depth < 100, 1 - 0.45 * np.clip(small * 1.1, 0, 1), 1).astype(np.float32)
+    picture *= cv2.merge([shade, shade, shade])

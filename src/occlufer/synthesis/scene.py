@@ -62,10 +62,10 @@ def draw_scene(rng: np.random.Generator, difficulty: Difficulty) -> Scene:
     share = rng.uniform(0.35, 0.62)
     return Scene(
         yaw=float(np.clip(rng.normal(0, difficulty.yaw_sd), -45, 45)),
-        pitch=float(np.clip(rng.normal(0, 7), -20, 20)),
+        pitch=float(np.clip(rng.normal(0, 6), -20, 20)),
         roll=float(np.clip(rng.normal(0, 6), -22, 22)),
-        span=float(rng.uniform(0.5, 0.66)),
-        shift=(float(rng.normal(0, 0.025)), float(rng.normal(0.05, 0.025))),
+        span=float(rng.uniform(0.61, 0.75)),
+        shift=(float(rng.normal(0, 0.02)), float(rng.normal(0.025, 0.018))),
         nearness=float(rng.uniform(0.05, 0.1)),
         gaze=(float(np.clip(rng.normal(0, 0.03), -0.07, 0.07)), float(np.clip(rng.normal(0, 0.012), -0.03, 0.03))),
         light=light,
@@ -73,8 +73,8 @@ def draw_scene(rng: np.random.Generator, difficulty: Difficulty) -> Scene:
         ambient_colour=share * 1.1 * cool,
         exposure=float(rng.uniform(0.42, 0.62)),
         backdrop=int(rng.integers(2**31)),
-        blur=float(rng.choice([0.0, rng.uniform(0.2, 0.8)])),
-        noise=float(rng.uniform(0, 6)),
+        blur=float(rng.choice([0.0, rng.uniform(0.2, 0.7)])),
+        noise=float(rng.uniform(0, 4)),
         grey=bool(rng.uniform() < 0.1),
         contrast=float(rng.uniform(0.9, 1.12)),
         glint=float(rng.uniform(0.5, 1.1)),
@@ -99,8 +99,8 @@ def paint_backdrop(seed: int, size: int) -> FloatArray:
             cv2.rectangle(picture, corner.tolist(), (corner + extent).tolist(), colour, -1)
         else:
             cv2.circle(picture, corner.tolist(), int(extent[0] // 2 + 1), colour, -1)
-    picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.5, 2.5)))
-    large = cv2.resize(picture, (size, size), interpolation=cv2.INTER_CUBIC)
+    soft = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.5, 2.5)))
+    large = cv2.resize(soft, (size, size), interpolation=cv2.INTER_CUBIC)
     return np.asarray(np.clip(large, 0.01, 1) ** 2, np.float32)
 
 
@@ -111,9 +111,9 @@ def develop(linear_HWC: FloatArray, scene: Scene, size: int) -> UInt8Array:
     picture = np.sqrt(np.clip(small, 0, 1.2))
     picture = (picture - 0.45) * scene.contrast + 0.45
     if scene.grey:
-        picture = np.repeat((picture @ np.array([0.3, 0.59, 0.11], np.float32))[..., None], 3, 2)
+        picture = np.repeat(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None], 3, 2)
     if scene.blur * size / 128 > 0.2:
-        picture = cv2.GaussianBlur(picture, (0, 0), scene.blur * size / 128)
+        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), scene.blur * size / 128))
     rng = seeded_rng(scene.seed, 4)
     channels = 1 if scene.grey else 3
     grain = rng.standard_normal((size, size, channels), np.float32) * (scene.noise / 255)

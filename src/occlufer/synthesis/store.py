@@ -20,6 +20,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -128,12 +129,12 @@ def _draw_into(folder: Path, task: Task, workers: int | None, on_progress: Progr
         (folder / LANDMARKS).open("wb") as landmarks,
         contextlib.closing(draw_all(task, workers)) as faces,
     ):
-        _header(images, (task.size, side, side, 3), np.dtype(np.uint8))
-        _header(landmarks, (task.size, LANDMARK_COUNT, 3), np.dtype(np.float32))
+        _header(images, (task.size, side, side, 3), "|u1")
+        _header(landmarks, (task.size, LANDMARK_COUNT, 3), "<f4")
         on_progress(0, task.size)
         for done, face in enumerate(faces, start=1):
-            images.write(np.ascontiguousarray(face.image_HWC).tobytes())
-            landmarks.write(np.ascontiguousarray(face.landmarks_N3).tobytes())
+            images.write(face.image_HWC.tobytes())
+            landmarks.write(face.landmarks_N3.astype("<f4").tobytes())
             facts.append(face.facts)
             on_progress(done, task.size)
         for handle in (images, landmarks):
@@ -142,9 +143,10 @@ def _draw_into(folder: Path, task: Task, workers: int | None, on_progress: Progr
     pd.DataFrame(facts).to_parquet(folder / TABLE, index=False)
 
 
-def _header(handle: object, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> None:
-    fields = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(handle, fields)  # type: ignore[arg-type]
+def _header(handle: BinaryIO, shape: tuple[int, ...], dtype: str) -> None:
+    """The head of a .npy file, version 1 (numpy.lib.format); dtype as numpy spells it in files."""
+    fields = {"descr": dtype, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(handle, fields)  # type: ignore[no-untyped-call]
 
 
 def _digest(path: Path) -> str:

@@ -1,7 +1,8 @@
 """The skin's texture: lips, brows, beard, creases and wrinkles, painted on the map of directions of `mesh.py`.
 
-It has four channels, float32 (384, 384, 4): how much lip colour, how much hair, darkening (1 leaves nothing of the light),
-and relief (height, shaded by the renderer with the light of the scene, so that a wrinkle is never a pencil line).
+It has four channels, float32 (304, 304, 4): how much lip colour, how much hair, darkening (1 leaves nothing of the
+light), and relief (height, shaded by the renderer with the light of the scene, so that a wrinkle is never a pencil
+line).
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def _blank() -> FloatArray:
 
 def _filled(outline_K2: FloatArray, blur: float) -> FloatArray:
     mask = _blank()
-    cv2.fillPoly(mask, [np.rint(outline_K2 * (1 << _SHIFT)).astype(np.int32)], 1.0, cv2.LINE_8, _SHIFT)
+    cv2.fillPoly(mask, [np.rint(outline_K2 * (1 << _SHIFT)).astype(np.int32)], (1.0,), cv2.LINE_8, _SHIFT)
     return np.asarray(cv2.GaussianBlur(mask, (0, 0), blur), np.float32)
 
 
@@ -109,11 +110,20 @@ def _line_map(name: str) -> FloatArray:
         for start, end, value in zip(path[:-1], path[1:], level, strict=True):
             corners = np.rint(np.stack([start, end]) * 16).astype(np.int32)
             segment = _blank()
-            cv2.line(segment, corners[0].tolist(), corners[1].tolist(), float(value), 1, cv2.LINE_8, _SHIFT)
+            cv2.line(
+                segment, corners[0].tolist(), corners[1].tolist(), (float(value),), 1, cv2.LINE_8, _SHIFT
+            )
             np.maximum(mask, segment, out=mask)
     width = _WIDTHS[name]
     blurred = cv2.GaussianBlur(mask, (0, 0), width)
     return np.asarray(blurred * (width * 2.2), np.float32)
+
+
+@cache
+def _box(name: str) -> tuple[slice, slice]:
+    """The part of the texture where `_line_map` is not 0."""
+    y, x = np.nonzero(_line_map(name) > 1e-3)
+    return slice(int(y.min()), int(y.max()) + 1), slice(int(x.min()), int(x.max()) + 1)
 
 
 def _blobs(points: Sequence[int], reach: float) -> FloatArray:
@@ -122,30 +132,29 @@ def _blobs(points: Sequence[int], reach: float) -> FloatArray:
     for x, y in np.rint(_uv(points)).astype(int):
         seeds[y, x] = 0
     distance = cv2.distanceTransform(seeds, cv2.DIST_L2, 5)
-    return np.exp(-0.5 * (distance / reach) ** 2).astype(np.float32)
+    return np.asarray(np.exp(-0.5 * (distance / reach) ** 2), np.float32)
 
 
 def _along(points: Sequence[int], reach: float) -> FloatArray:
     """1 on the curve through the points, falling off with `reach` pixels."""
     canvas = np.full((TEXTURE_SIZE, TEXTURE_SIZE), 255, np.uint8)
     path = np.rint(_smooth_path(_uv(points), 4 * len(points)) * (1 << _SHIFT)).astype(np.int32)
-    cv2.polylines(canvas, [path], False, 0, 1, cv2.LINE_8, _SHIFT)
+    cv2.polylines(canvas, [path], False, (0,), 1, cv2.LINE_8, _SHIFT)
     distance = cv2.distanceTransform(canvas, cv2.DIST_L2, 5)
-    return np.exp(-0.5 * (distance / reach) ** 2).astype(np.float32)
+    return np.asarray(np.exp(-0.5 * (distance / reach) ** 2), np.float32)
 
 
 @cache
 def _masks() -> dict[str, FloatArray]:
-    """Where things are on every face, 0..1 (384, 384)."""
+    """Where things are on every face, 0..1 (304, 304)."""
     lips = _filled(_uv(LIPS_RING), 0.7)
     hole = _filled(_uv(MOUTH_RING), 0.4)
     below = _blank()
     below[int(_uv([2])[0, 1]) :] = 1
-    below = cv2.GaussianBlur(below, (0, 0), 4)
+    below = np.asarray(cv2.GaussianBlur(below, (0, 0), 4), np.float32)
     no_lips = 1 - np.clip(_filled(_uv(LIPS_RING), 1.2) * 1.6, 0, 1)
-    moustache = (
-        np.clip(_blobs((164, 167, 165, 393, 391, 92, 322, 186, 410), 3.6) * 1.2, 0, 1) * no_lips * below
-    )
+    moustache = np.maximum(_along((186, 92, 165, 167, 164), 3.6), _along((164, 393, 391, 322, 410), 3.6))
+    moustache = np.clip(moustache * 1.2, 0, 1) * no_lips * below
     chin = np.clip(_blobs((18, 200, 199, 175, 152, 201, 421, 208, 428), 6) * 1.15, 0, 1) * no_lips
     corners = _blobs((57, 287, 43, 273, 202, 422, 204, 424), 3.5) * no_lips
     jaw = _along(_JAW, 8.5) + _along((177, 215, 214, 210, 211), 8) + _along((401, 435, 434, 430, 431), 8)
@@ -153,7 +162,7 @@ def _masks() -> dict[str, FloatArray]:
     lash = _blank()
     for ring in EYE_RINGS:
         path = np.rint(_smooth_path(_uv(ring[:9])) * 16).astype(np.int32)
-        cv2.polylines(lash, [path], False, 1.0, 2, cv2.LINE_8, _SHIFT)
+        cv2.polylines(lash, [path], False, (1.0,), 2, cv2.LINE_8, _SHIFT)
     return {
         "lips": np.clip(lips, 0, 1),
         "hole": hole,
@@ -174,7 +183,7 @@ def _lower_lash() -> FloatArray:
     mask = _blank()
     for ring in EYE_RINGS:
         path = np.rint(_smooth_path(_uv((*ring[8:], ring[0]))) * 16).astype(np.int32)
-        cv2.polylines(mask, [path], False, 1.0, 1, cv2.LINE_8, _SHIFT)
+        cv2.polylines(mask, [path], False, (1.0,), 1, cv2.LINE_8, _SHIFT)
     return mask
 
 
@@ -186,7 +195,7 @@ def _scalp() -> FloatArray:
     limit = np.hypot(*(top - TEXTURE_SIZE / 2)) + 4
     turn = np.abs(np.arctan2(x - TEXTURE_SIZE / 2, TEXTURE_SIZE / 2 - y))  # 0 upwards
     limit = limit + 9 * np.clip(turn / 0.6, 0, 1) + 36 * np.clip((turn - 0.75) / 0.7, 0, 1.4)
-    return (1 / (1 + np.exp(-(from_front - limit) / 3.0)) * (turn < 2.1)).astype(np.float32)
+    return np.asarray((turn < 2.1) / (1 + np.exp(-(from_front - limit) / 3.0)), np.float32)
 
 
 def _shade() -> FloatArray:
@@ -196,13 +205,13 @@ def _shade() -> FloatArray:
     shade += 0.10 * _blobs((61, 291), 3.0) + 0.22 * _line_map("lid_crease")
     shade += 0.55 * _blobs((241, 461, 238, 458), 2.0)  # nostrils
     shade += 0.07 * _blobs((230, 450, 231, 451), 5)
-    return shade.astype(np.float32)
+    return np.asarray(shade, np.float32)
 
 
 def _fixed_relief() -> FloatArray:
     philtrum = _filled(_uv((97, 2, 326, 267, 0, 37)), 2.0) - 1.6 * _filled(_uv((2, 0)), 1.0)
     lips = _filled(_uv(LIPS_RING), 1.6)
-    return (0.5 * lips - 0.2 * philtrum - 0.4 * _line_map("nasolabial") * 0.3).astype(np.float32)
+    return np.asarray(0.5 * lips - 0.2 * philtrum - 0.12 * _line_map("nasolabial"), np.float32)
 
 
 def _noise(rng: np.random.Generator, grain: float, size: int = TEXTURE_SIZE) -> FloatArray:
@@ -214,10 +223,10 @@ def _noise(rng: np.random.Generator, grain: float, size: int = TEXTURE_SIZE) -> 
 
 def brow_outline(shape: tuple[float, float, float], side: int) -> FloatArray:
     """Outline of one brow in texture pixels, float32 (K, 2); side 0 is the image's left."""
-    pairs = ((107, 55), (66, 65), (105, 52), (63, 53), (70, 46))
+    pairs = [(107, 55), (66, 65), (105, 52), (63, 53), (70, 46)]
     if side:
         mirror = mean_head().mirror_N
-        pairs = tuple((int(mirror[a]), int(mirror[b])) for a, b in pairs)
+        pairs = [(int(mirror[a]), int(mirror[b])) for a, b in pairs]
     upper, lower = _uv([pair[0] for pair in pairs]), _uv([pair[1] for pair in pairs])
     middle = (upper * 0.45 + lower * 0.55).copy()
     middle[:, 1] -= shape[1] * np.array([0.0, 0.8, 1.6, 1.2, 0.0])
@@ -228,7 +237,7 @@ def brow_outline(shape: tuple[float, float, float], side: int) -> FloatArray:
 
 
 def paint(identity: Identity, units: FloatArray) -> FloatArray:
-    """The texture of one face, float32 (384, 384, 4), see the module.
+    """The texture of one face, float32 (304, 304, 4), see the module.
 
     Args:
         identity: whose skin.
@@ -251,9 +260,11 @@ def paint(identity: Identity, units: FloatArray) -> FloatArray:
         depth = sum(value * weight[unit] for unit, value in causes.items())
         depth = depth * (0.5 + 0.5 * ageing) + old * ageing
         if depth > 0.02:
-            relief -= 0.9 * depth * _line_map(name)
-            dark += 0.1 * depth * _line_map(name)
-    return cv2.merge([lips, _hair(identity, fine), dark, relief])
+            box = _box(name)
+            line = _line_map(name)[box]
+            relief[box] -= 0.9 * depth * line
+            dark[box] += 0.1 * depth * line
+    return np.asarray(cv2.merge([lips, _hair(identity, fine), dark, relief]), np.float32)
 
 
 def _hair(identity: Identity, fine: FloatArray) -> FloatArray:
@@ -262,8 +273,8 @@ def _hair(identity: Identity, fine: FloatArray) -> FloatArray:
     brows = _blank()
     for side in (0, 1):
         outline = np.rint(brow_outline(identity.brow_shape, side) * 16).astype(np.int32)
-        cv2.fillPoly(brows, [outline], 1.0, cv2.LINE_8, _SHIFT)
-    brows = cv2.GaussianBlur(brows, (0, 0), 0.9)
+        cv2.fillPoly(brows, [outline], (1.0,), cv2.LINE_8, _SHIFT)
+    brows = np.asarray(cv2.GaussianBlur(brows, (0, 0), 0.9), np.float32)
     hair = brows * identity.brow_shape[2] * (0.9 + 0.2 * fine)
     lashes = 0.95 - 0.25 * identity.masculine
     hair = np.maximum(hair, np.maximum(masks["lash"] * lashes, masks["lower_lash"] * 0.3))
