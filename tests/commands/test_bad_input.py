@@ -69,15 +69,15 @@ def evaluate_words(inputs: list[str], run: Run, *words: str) -> list[str]:
         ("seed=abc", "seed must be a whole number"),
         ("seed=null", "seed must be a whole number"),
         ("seed=true", "seed must be a whole number"),
-        ("seed=99999999999", "to 4294967295"),
+        ("seed=99999999999", "at most 4294967295"),
         ("evaluation_seed=x", "evaluation_seed must be"),
         ("image.size=abc", "image.size must be a whole number"),
         ("image.size=32.5", "image.size must be a whole number"),
-        ("image.size=100000", "image.size .* to 4096"),
+        ("image.size=100000", r"image\.size .* at most 4096"),
         ("image.mean=a", "image.mean must be one number"),
         ("image.mean=null", "image.mean must be one number"),
         ("+image.colour=1", "settings of image do not fit.*colour"),
-        ("trainer.max_epochs=0", "trainer.max_epochs must be a whole number, 1 or more"),
+        ("trainer.max_epochs=0", "trainer.max_epochs must be a whole number, at least 1"),
         ("trainer.max_epochs=null", "trainer.max_epochs"),
         ("trainer.max_epochs=1.5", "trainer.max_epochs"),
         ("trainer.accumulate_grad_batches=0", "accumulate_grad_batches"),
@@ -85,7 +85,7 @@ def evaluate_words(inputs: list[str], run: Run, *words: str) -> list[str]:
         ("trainer.devices=abc", "Trainer cannot be made"),
         ("+trainer.nonsense=1", "nonsense"),
         ("loader.batch_size=abc", "loader.batch_size must be a whole number"),
-        ("loader.batch_size=1", "loader.batch_size must be a whole number, 2 or more"),
+        ("loader.batch_size=1", "loader.batch_size must be a whole number, at least 2"),
         ("loader.num_workers=-1", "loader.num_workers must be"),
         ("+loader.colour=1", "settings of loader do not fit.*colour"),
         ("+view.colour=1", "FullImage cannot be made"),
@@ -339,7 +339,9 @@ def test_evaluate_mends_damaged_records_when_it_scores_all_conditions(run_comman
     assert run.predictions().equals(before)
 
 
-def test_a_damaged_trained_json_is_not_believed(run_command, inputs, run, tmp_path):
+def test_a_damaged_trained_json_is_not_believed(run_command, inputs, tmp_path):
+    run_command("train", train_words(inputs, tmp_path))
+    (run,) = find_runs(tmp_path / "fer2013")
     (run.folder / "run.json").unlink()
     (run.folder / "trained.json").write_text("[1]", encoding="utf-8")
     run_command("train", train_words(inputs, tmp_path))

@@ -146,7 +146,7 @@ def test_a_damaged_checkpoint_is_named(run_command, inputs, tmp_path):
         (["loader.batch_size=0"], "batch_size"),
         (["trainer=gpu"], "torch sees none"),
         (["logger=wandb", "logger.mode=ofline"], "Did you mean 'offline'"),
-        (["seed=-1"], "0 or more"),
+        (["seed=-1"], "at least 0"),
     ],
 )
 def test_wrong_values_are_refused_with_a_reason(run_command, inputs, tmp_path, words, message):

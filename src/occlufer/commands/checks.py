@@ -62,7 +62,7 @@ def check_seed(name: str, value: object) -> None:
 def whole(name: str, value: object, least: int, most: int | None = None) -> None:
     """Raise `ConfigError` unless `value` is a whole number within the bounds."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least or (most and value > most):
-        bounds = f"{least} or more" if most is None else f"from {least} to {most}"
+        bounds = f"at least {least}" + (f" and at most {most}" if most else "")
         raise ConfigError(
             f"{name} must be a whole number, {bounds}; found {value!r}. Example: {name}={max(least, 1)}"
         )

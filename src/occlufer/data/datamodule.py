@@ -42,7 +42,7 @@ class LoaderSettings:
         whole = isinstance(self.batch_size, int) and isinstance(self.num_workers, int)
         if not whole or self.batch_size < 1 or self.num_workers < 0:
             raise ConfigError(
-                f"loader.batch_size must be a whole number of at least 1 and loader.num_workers of at least 0, "
+                f"loader.batch_size must be at least 1 and loader.num_workers at least 0, both whole numbers; "
                 f"found {self.batch_size!r} and {self.num_workers!r}."
             )
 

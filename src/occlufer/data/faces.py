@@ -51,7 +51,7 @@ class ImageFormat:
     ) -> ImageFormat:
         """Check the values of the `image` group; raises `ConfigError`."""
         if not isinstance(size, int) or size < 16:
-            raise ConfigError(f"image.size must be a whole number, at least 16 pixels, found {size!r}.")
+            raise ConfigError(f"image.size must be at least 16 pixels, found {size!r}; give a whole number.")
         if channels not in (1, 3):
             raise ConfigError(f"model.in_chans must be 1 (grey) or 3 (RGB), found {channels}.")
         values = []
