@@ -22,6 +22,7 @@ _SKIN_INDEX = np.array(_SKIN)
 _REGRESSORS = np.column_stack([np.ones(len(_SKIN)), topology.mean_mesh()[_SKIN_INDEX, :2]])
 _FIT = np.linalg.pinv(_REGRESSORS)
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_DIAGONAL = np.arange(3)
 _USUAL_BRIGHTNESS = 140.0
 _USUAL_CONTRAST = 0.16
 _FEATURES = np.array([33, 263, 61, 291, 10, 152])
@@ -45,10 +46,22 @@ class Look:
     saturation: float = 1.0
     blur: float = 0.0
 
+    def matrix(self, tone: float) -> NDArray[np.float64]:
+        """(3, 4): premultiplied RGBA to premultiplied RGB with this brightness, contrast and saturation.
+
+        Args:
+            tone: brightness 0..255 that a change of contrast leaves alone.
+        """
+        matrix = np.empty((3, 4))
+        matrix[:, :3] = (self.brightness * self.contrast * (1 - self.saturation)) * _LUMA
+        matrix[_DIAGONAL, _DIAGONAL] += self.brightness * self.contrast * self.saturation
+        matrix[:, 3] = self.brightness * (1 - self.contrast) * tone / 255
+        return matrix
+
     def gain_at(self, canonical_P2: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The light's factor (P,) at canonical points (P, 2)."""
-        light = 1.0 + canonical_P2 @ np.array(self.slope)
-        gain: NDArray[np.float64] = np.clip(self.brightness * np.clip(light, 0.5, 1.5), 0.0, 2.2)
+        """The light's factor (P,) at canonical points (P, 2), 0.5..1.5, 1 at the origin."""
+        light = canonical_P2 @ self.slope
+        gain: NDArray[np.float64] = np.minimum(np.maximum(1.0 + light, 0.5), 1.5)
         return gain
 
 

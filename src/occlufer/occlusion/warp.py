@@ -94,10 +94,53 @@ def _squared_distances(left: Float64, right: Float64) -> Float64:
     return rounded_up
 
 
-def strip(
-    path_K2: Float64, u_K: Float64, down_2: Float64, reach: tuple[float, float]
-) -> tuple[InverseMap, Float64]:
-    """A band bent round the head, seen from the front: its path in the image, and the direction of its height.
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """A band bent round the head, seen from the front; made by `strip`.
+
+    Attributes:
+        inverse: image pixels -> (coordinate along the band, canonical height).
+        normal: unit vector (2,) in the image, across the band's height.
+        down: image vector (2,) of one canonical unit of height.
+        at_K, height_K: the visible part of the band's middle line along `normal`, pixels, and its height in units.
+    """
+
+    inverse: InverseMap
+    normal: Float64
+    down: Float64
+    at_K: Float64
+    height_K: Float64
+
+    def outline(self, reach: tuple[float, float], body: tuple[float, float], corner: float) -> Float64:
+        """Polygon (P, 2) in pixels beyond which the band must not be painted: its ends, with rounded corners.
+
+        Where a band turns away from the viewer it has no end of its own.
+
+        Args:
+            reach: canonical heights of the drawing's upper and lower border.
+            body: canonical heights between which the corners are rounded.
+            corner: their radius, canonical units.
+        """
+        unit = float(np.hypot(*self.down))
+        width = min(corner * unit, (self.at_K[-1] - self.at_K[0]) / 2)
+        heights = np.concatenate(
+            [reach[:1], body[0] + corner * _ARC_DOWN, body[1] - corner * _ARC_DOWN[::-1], reach[1:]]
+        )
+        inset = width * np.concatenate([_ONE, _ARC_IN, _ARC_IN[::-1], _ONE])
+        between = np.linspace(self.at_K[0] + width, self.at_K[-1] - width, 6)[1:-1]
+        along = np.concatenate([self.at_K[0] + inset, between, (self.at_K[-1] - inset)[::-1], between[::-1]])
+        height = np.concatenate([heights, np.full(4, reach[1]), heights[::-1], np.full(4, reach[0])])
+        height += np.interp(along, self.at_K, self.height_K)
+        outline: Float64 = along[:, None] * self.normal + height[:, None] * self.down
+        return outline
+
+
+_TURN = np.linspace(0.0, np.pi / 2, 6)
+_ARC_DOWN, _ARC_IN, _ONE = 1 - np.cos(_TURN), 1 - np.sin(_TURN), np.ones(1)
+
+
+def strip(path_K2: Float64, u_K: Float64, down_2: Float64) -> Strip:
+    """Bend a band along a path.
 
     Parts that turn away behind the band's own silhouette are dropped, so that nothing folds back or is squeezed.
 
@@ -105,14 +148,10 @@ def strip(
         path_K2: image points of the band's middle line, pixels, from the subject's right to the left; K is odd.
         u_K: their coordinate along the band, increasing.
         down_2: image vector of one canonical unit of height.
-        reach: canonical height of the band's upper and lower limit.
-
-    Returns:
-        The map, and the corners (4, 2) in pixels beyond which the band must not be painted: there it has no end.
     """
-    length = float(down_2 @ down_2) + 1e-9
-    normal = np.array([down_2[1], -down_2[0]]) / np.sqrt(length)
-    along, heights = path_K2 @ normal, path_K2 @ down_2
+    square = float(down_2 @ down_2) + 1e-9
+    normal = np.array([down_2[1], -down_2[0]]) / np.sqrt(square)
+    along, heights = path_K2 @ normal, (path_K2 @ down_2) / square
     middle = len(along) // 2
     left = middle + int(np.argmax(along[middle:]))
     right = middle - int(np.argmax(-along[middle::-1]))
@@ -121,12 +160,12 @@ def strip(
 
     def inverse(points_P2: Float64) -> Float64:
         at = points_P2 @ normal
-        height = points_P2 @ down_2 - np.interp(at, at_K, height_K)
-        return np.stack([np.interp(at, at_K, u_shown), height / length], 1)
+        canonical = np.empty((len(points_P2), 2))
+        canonical[:, 0] = np.interp(at, at_K, u_shown)
+        canonical[:, 1] = (points_P2 @ down_2) / square - np.interp(at, at_K, height_K)
+        return canonical
 
-    ends = path_K2[[right, left]]
-    up, low = (ends + value * down_2 for value in reach)
-    return inverse, np.array([up[0], up[1], low[1], low[0]])
+    return Strip(inverse, normal, down_2, at_K, height_K)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 
 import numpy as np
 
+from occlufer.occlusion.band import PLATE_EDGE, STRAP_END
 from occlufer.occlusion.compositing import Template
+from occlufer.occlusion.templates.artwork import Artwork, known_shares
 from occlufer.occlusion.templates.drawing import Canvas, bump, over, smooth, smoothstep, symmetric, weave
 from occlufer.types import FloatArray
 
@@ -17,15 +20,7 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 }
 """Shell colours, RGB."""
 
-PLATE_EDGE = 0.66
-"""Where the front plate ends and the side panel begins, along the band."""
-TEMPLE = 1.06
-"""Where the side panel ends and the strap begins."""
-STRAP_END = 1.7
-HALF_HEIGHT = 0.32
-"""The drawing reaches from -HALF_HEIGHT to HALF_HEIGHT; placement stretches it to the face's brows and nose."""
-
-_CANVAS = Canvas(half_width=1.75, top=-0.45, bottom=0.5, resolution=260)
+_CANVAS = Canvas(half_width=1.75, top=-0.45, bottom=0.5, resolution=200)
 _SHELL = (
     (0.0, -0.315), (0.30, -0.318), (0.56, -0.305), (0.70, -0.285), (0.90, -0.215), (1.06, -0.15), (1.10, -0.08),
     (1.10, 0.06), (1.04, 0.15), (0.86, 0.215), (0.70, 0.275), (0.58, 0.31), (0.40, 0.325), (0.27, 0.315), (0.17, 0.26),
@@ -40,9 +35,23 @@ _STRAP = ((1.0, -0.085), (1.3, -0.075), (STRAP_END, -0.07), (STRAP_END, 0.07), (
 _CAMERAS = ((0.50, -0.17, 0.042), (0.52, 0.16, 0.042), (0.0, -0.20, 0.022))
 
 
+class Standalone(Artwork):
+    """Standalone VR headsets.
+
+    Args:
+        colours: weights of `COLOURS`.
+    """
+
+    def __init__(self, *, colours: Mapping[str, float]) -> None:
+        super().__init__(known_shares("headset colour", colours, COLOURS))
+
+    def template(self, variant: str) -> Template:
+        """The headset in one of `COLOURS`."""
+        return _draw(variant)
+
+
 @functools.lru_cache(maxsize=len(COLOURS))
-def headset(colour: str) -> Template:
-    """The headset in one of `COLOURS`."""
+def _draw(colour: str) -> Template:
     _, y = _CANVAS.grid()
     shell, pad = _CANVAS.fill(smooth(symmetric(_SHELL))), _CANVAS.fill(smooth(symmetric(_PAD)))
     strap = np.maximum(*(_CANVAS.fill([(side * px, py) for px, py in _STRAP]) for side in (-1, 1)))
@@ -53,7 +62,7 @@ def headset(colour: str) -> Template:
     plastic = _shell(np.array(COLOURS[colour], np.float32), _CANVAS.depth(shell))
     for paint, coverage in ((np.dstack([cloth] * 3), strap), (np.dstack([foam] * 3), pad), (plastic, shell)):
         picture, alpha = over(picture, alpha, paint.astype(np.float32), coverage)
-    return _CANVAS.template(np.clip(picture, 0, 255), alpha)
+    return _CANVAS.template(np.clip(picture, 0, 255), alpha, body_y=(-0.335, 0.35))
 
 
 def _shell(colour: FloatArray, depth: FloatArray) -> FloatArray:
