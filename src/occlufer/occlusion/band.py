@@ -40,7 +40,7 @@ _TEMPLES = np.array([127, 356])
 _ABOVE_BROWS = 0.085
 _LEAST_HEIGHT = 0.62
 _LOWEST = 0.37  # canonical y: above the wings of the nose, so that nostrils stay visible
-_NODE_SHARE = 0.06  # fine enough for the bend of the side panels, in eye distances
+_NODE_SHARE = 0.08  # fine enough for the bend of the side panels, in eye distances
 _MEAN_HALF_WIDTH = 0.779
 _CORNER = 0.15  # radius of the corners, eye distances
 

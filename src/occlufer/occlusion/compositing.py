@@ -120,21 +120,42 @@ def overlay(
         return image, alpha
     region = (slice(y0, y1), slice(x0, x1))
     picture, light = _warp(template, placement, look, (x0, y0, x1, y1))
-    cover = cv2.extractChannel(picture, 3)
-    colour = cv2.transform(picture, look.matrix(template.tone))
+    alpha_3 = cover_3 = cv2.merge((cv2.extractChannel(picture, 3),) * 3)
+    colour = _coloured(picture, alpha_3, look, template.tone)
     inside = _inside(placement, (x0, y0, x1, y1))
+    gain = look.brightness / (_GAIN_ONE if light is not None else 255.0)
     if inside is not None:
-        cover = cv2.multiply(cover, inside, scale=1 / 255)
-        light = inside if light is None else np.asarray(cv2.multiply(light, inside, scale=1 / 255), np.uint8)
+        inside_3 = cv2.merge((inside,) * 3)
+        cover_3 = cv2.multiply(alpha_3, inside_3, scale=1 / 255)
+        light = inside if light is None else cv2.multiply(light, inside, scale=1 / 255)
     if light is not None:
-        one = 255.0 if light is inside else _GAIN_ONE
-        colour = cv2.multiply(colour, cv2.merge((light, light, light)), scale=1 / one)
-    cover_3 = cv2.merge((cover, cover, cover))
+        colour = cv2.multiply(colour, cv2.merge((light,) * 3), scale=gain)
+    else:
+        colour = cv2.convertScaleAbs(colour, alpha=look.brightness)
     colour = cv2.min(colour, cover_3)  # keeps it premultiplied: nothing is added where alpha is 0
     kept = cv2.multiply(image_HWC[region], cv2.bitwise_not(cover_3), scale=1 / 255)
     image[region] = cv2.add(kept, colour)
-    np.multiply(cover, np.float32(1 / 255), out=alpha[region])
+    np.multiply(cover_3[..., 0], np.float32(1 / 255), out=alpha[region])
     return image, alpha
+
+
+def _coloured(picture: UInt8Array, alpha_3: UInt8Array, look: Look, tone: float) -> UInt8Array:
+    """Premultiplied RGB (h, w, 3) of a premultiplied RGBA picture, with the look's saturation and contrast.
+
+    Args:
+        picture: uint8 (h, w, 4).
+        alpha_3: its alpha, three times.
+        look: see `Look`.
+        tone: brightness 0..255 that a change of contrast leaves alone.
+    """
+    colour = cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB)
+    if look.saturation < 0.99:
+        grey = cv2.merge((cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY),) * 3)
+        blended = look.saturation > 0.01
+        colour = cv2.addWeighted(colour, look.saturation, grey, 1 - look.saturation, 0) if blended else grey
+    if abs(look.contrast - 1.0) > 0.02:
+        colour = cv2.addWeighted(colour, look.contrast, alpha_3, (1 - look.contrast) * tone / 255, 0)
+    return np.asarray(colour, np.uint8)
 
 
 def _warp(
@@ -143,11 +164,13 @@ def _warp(
     """The template as it appears in `box`, uint8 (h, w, 4), and the light's gain on it, uint8 (h, w) if uneven."""
     x0, y0, x1, y1 = box
     spacing = placement.node_spacing
-    across, down = (_interpolation(length, _node_count(length, spacing)) for length in (x1 - x0, y1 - y0))
+    (across, at_x), (down, at_y) = (
+        _interpolation(length, _node_count(length, spacing)) for length in (x1 - x0, y1 - y0)
+    )
     columns, rows = across.shape[1], down.shape[1]
     nodes = np.empty((rows, columns, 2))
-    nodes[..., 0] = np.linspace(x0 + 0.5, x1 - 0.5, columns)
-    nodes[..., 1] = np.linspace(y0 + 0.5, y1 - 0.5, rows)[:, None]
+    nodes[..., 0] = at_x + x0
+    nodes[..., 1] = (at_y + y0)[:, None]
     canonical = placement.inverse(nodes.reshape(-1, 2))
     severity = max(placement.severity, _LEAST_SEVERITY)
     if severity < 1:
@@ -186,11 +209,15 @@ def _node_count(length: int, spacing: float) -> int:
 
 
 @functools.lru_cache(maxsize=4096)
-def _interpolation(length: int, nodes: int) -> FloatArray:
-    """Matrix (length, nodes) that spreads values at evenly spaced nodes linearly over `length` pixel centres."""
+def _interpolation(length: int, nodes: int) -> tuple[FloatArray, Float64]:
+    """Matrix (length, nodes) that spreads values at evenly spaced nodes linearly over `length` pixel centres.
+
+    With it the places of the nodes, in pixels: the first and last lie on the first and last pixel's centre.
+    """
     at = np.linspace(0.0, nodes - 1.0, length) if length > 1 else np.zeros(1)
     matrix = np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(nodes)[None]))
-    return np.ascontiguousarray(matrix, dtype=np.float32)
+    places = np.linspace(0.5, length - 0.5, nodes)
+    return np.ascontiguousarray(matrix, dtype=np.float32), places
 
 
 def _halved(picture: FloatArray) -> FloatArray:
@@ -226,9 +253,9 @@ def _coverage(polygon_P2: Floats, hw: tuple[int, int], *, fine: int) -> UInt8Arr
     """
     height, width = hw
     away = polygon_P2 - polygon_P2.mean(0)
-    length = np.sqrt((away * away).sum(1, keepdims=True)) + 1e-6
+    length = np.sqrt(np.einsum("ij,ij->i", away, away))[:, None] + 1e-6
     points = (polygon_P2 - away * np.minimum(_OUTLINE / fine / length, 1.0)) * fine - 0.5
-    fixed = np.rint(np.clip(points * 16, -(2**24), 2**24)).astype(np.int32)
+    fixed = np.rint(np.minimum(np.maximum(points * 16, -(2**24)), 2**24)).astype(np.int32)
     mask = np.zeros((height * fine, width * fine), np.uint8)
     cv2.fillPoly(mask, [fixed], (255,), cv2.LINE_AA, 4)
     if fine > 1:

@@ -22,12 +22,13 @@ _ANCHORS = (
 _ANCHOR_INDEX = np.array(_ANCHORS)
 _OUTLINE = np.array(topology.FACE_OVAL)
 _SMOOTHING = 0.02
-_NODE_SHARE = 0.13  # spline points between which the map is linear, in eye distances
+_NODE_SHARE = 0.2  # spline points between which the map is linear, in eye distances
 _FAR_SMOOTHING = 2.0
 _PROFILE = np.array([6, 195, 5, 4, 1, 2, 0, 17, 61, 291, 129, 358, 200])
 _LEAST_FAR_WIDTH = 0.15
 _BOX_POINTS = np.array([6, 4, 127, 356, 234, 454, 132, 361, 172, 397, 150, 379, 152, 118, 347])
 _CANONICAL = topology.mean_mesh()[_ANCHOR_INDEX, :2].astype(np.float64)
+_SIDE = np.sign(topology.mean_mesh()[_OUTLINE, :1])
 _SEAT = np.array([0.0, 0.66])  # about which a mask is scaled and turned
 _CHIN = 1.25  # canonical y that stays when a mask is pulled down
 
@@ -80,12 +81,11 @@ def head_limit(points_N2: Float64, span: float) -> Float64:
     outline = points_N2[_OUTLINE]
     centre = (points_N2[234] + points_N2[454]) / 2
     away = outline - centre
-    length = np.sqrt((away**2).sum(1, keepdims=True)) + 1e-6
+    length = np.sqrt(np.einsum("ij,ij->i", away, away))[:, None] + 1e-6
     nose = points_N2[6]
     right, left = (float(np.hypot(*(points_N2[side] - nose))) for side in (234, 454))
     turn = (right - left) / (right + left + 1e-6)
-    side = np.sign(topology.mean_mesh()[_OUTLINE, :1])
-    reach = 0.005 + 0.12 * np.clip(-side * turn, 0.0, 1.0)
+    reach = 0.005 + 0.12 * np.maximum(-_SIDE * turn, 0.0)
     profile = points_N2[_PROFILE] + 0.06 * (points_N2[_PROFILE] - centre)
     enlarged = np.concatenate([outline + away / length * reach * span, profile])
     limit: Float64 = cv2.convexHull(enlarged.astype(np.float32))[:, 0].astype(np.float64)
