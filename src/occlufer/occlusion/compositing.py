@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -120,21 +121,20 @@ def overlay(
         return image, alpha
     region = (slice(y0, y1), slice(x0, x1))
     picture, light = _warp(template, placement, look, (x0, y0, x1, y1))
-    alpha_3 = cover_3 = cv2.merge((cv2.extractChannel(picture, 3),) * 3)
+    alpha_3 = cover_3 = _thrice(cv2.extractChannel(picture, 3))
     colour = _coloured(picture, alpha_3, look, template.tone)
     inside = _inside(placement, (x0, y0, x1, y1))
     gain = look.brightness / (_GAIN_ONE if light is not None else 255.0)
     if inside is not None:
-        inside_3 = cv2.merge((inside,) * 3)
-        cover_3 = cv2.multiply(alpha_3, inside_3, scale=1 / 255)
-        light = inside if light is None else cv2.multiply(light, inside, scale=1 / 255)
+        cover_3 = _product(alpha_3, _thrice(inside), 1 / 255)
+        light = inside if light is None else _product(light, inside, 1 / 255)
     if light is not None:
-        colour = cv2.multiply(colour, cv2.merge((light,) * 3), scale=gain)
+        colour = _product(colour, _thrice(light), gain)
     else:
-        colour = cv2.convertScaleAbs(colour, alpha=look.brightness)
-    colour = cv2.min(colour, cover_3)  # keeps it premultiplied: nothing is added where alpha is 0
-    kept = cv2.multiply(image_HWC[region], cv2.bitwise_not(cover_3), scale=1 / 255)
-    image[region] = cv2.add(kept, colour)
+        colour = np.asarray(cv2.convertScaleAbs(colour, alpha=look.brightness), np.uint8)
+    # The lesser of both keeps it premultiplied: nothing is added where alpha is 0.
+    kept = _product(image_HWC[region], np.asarray(cv2.bitwise_not(cover_3), np.uint8), 1 / 255)
+    image[region] = cv2.add(kept, cv2.min(colour, cover_3))
     np.multiply(cover_3[..., 0], np.float32(1 / 255), out=alpha[region])
     return image, alpha
 
@@ -150,12 +150,22 @@ def _coloured(picture: UInt8Array, alpha_3: UInt8Array, look: Look, tone: float)
     """
     colour = cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB)
     if look.saturation < 0.99:
-        grey = cv2.merge((cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY),) * 3)
+        grey = _thrice(cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY))
         blended = look.saturation > 0.01
         colour = cv2.addWeighted(colour, look.saturation, grey, 1 - look.saturation, 0) if blended else grey
     if abs(look.contrast - 1.0) > 0.02:
         colour = cv2.addWeighted(colour, look.contrast, alpha_3, (1 - look.contrast) * tone / 255, 0)
     return np.asarray(colour, np.uint8)
+
+
+def _thrice(layer: Any) -> UInt8Array:
+    """One layer (h, w) as three equal channels (h, w, 3)."""
+    return np.asarray(cv2.merge((layer, layer, layer)), np.uint8)
+
+
+def _product(left: UInt8Array, right: UInt8Array, scale: float) -> UInt8Array:
+    """left * right * scale, rounded and kept in 0..255."""
+    return np.asarray(cv2.multiply(left, right, scale=scale), np.uint8)
 
 
 def _warp(

@@ -29,6 +29,9 @@ _LEAST_FAR_WIDTH = 0.15
 _BOX_POINTS = np.array([6, 4, 127, 356, 234, 454, 132, 361, 172, 397, 150, 379, 152, 118, 347])
 _CANONICAL = topology.mean_mesh()[_ANCHOR_INDEX, :2].astype(np.float64)
 _SIDE = np.sign(topology.mean_mesh()[_OUTLINE, :1])
+_JAW_REACH = -0.015  # eye distances: the jaw's landmarks lie a little outside what is seen as the face
+# Loops may reach on to the ears; the rest of a mask ends with the face.
+_EARS = np.isin(_OUTLINE, (162, 127, 234, 93, 389, 356, 454, 323))[:, None]
 _SEAT = np.array([0.0, 0.66])  # about which a mask is scaled and turned
 _CHIN = 1.25  # canonical y that stays when a mask is pulled down
 
@@ -85,7 +88,7 @@ def head_limit(points_N2: Float64, span: float) -> Float64:
     nose = points_N2[6]
     right, left = (float(np.hypot(*(points_N2[side] - nose))) for side in (234, 454))
     turn = (right - left) / (right + left + 1e-6)
-    reach = 0.005 + 0.12 * np.maximum(-_SIDE * turn, 0.0)
+    reach = _JAW_REACH + _EARS * (0.05 + 0.16 * np.maximum(-_SIDE * turn, 0.0))
     profile = points_N2[_PROFILE] + 0.06 * (points_N2[_PROFILE] - centre)
     enlarged = np.concatenate([outline + away / length * reach * span, profile])
     limit: Float64 = cv2.convexHull(enlarged.astype(np.float32))[:, 0].astype(np.float64)

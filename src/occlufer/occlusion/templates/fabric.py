@@ -57,7 +57,7 @@ def assemble(
     """
     canvas = MASK_CANVAS
     y = canvas.grid()[1]
-    shadow = np.clip(canvas.soften(sheet, 0.035) * shadow_strength, 0, 1) * (1 - smoothstep(0.9, 1.1, y))
+    shadow = np.clip(canvas.soften(sheet, 0.035) * shadow_strength, 0, 1) * (1 - smoothstep(0.45, 0.7, y))
     picture, alpha = np.zeros_like(rgb), shadow.astype(np.float32)
     if cords:
         drawn = np.maximum.reduce([canvas.stroke(path, cord_width) for path in cords])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 
+import cv2
 import numpy as np
 
 from occlufer.occlusion.band import PLATE_EDGE, STRAP_END
@@ -40,18 +41,20 @@ class Standalone(Artwork):
 
     Args:
         colours: weights of `COLOURS`.
+        front: not unrolled but as a camera before the face sees it, without the strap, for placements that lay it flat.
     """
 
-    def __init__(self, *, colours: Mapping[str, float]) -> None:
+    def __init__(self, *, colours: Mapping[str, float], front: bool = False) -> None:
         super().__init__(known_shares("headset colour", colours, COLOURS))
+        self.front = front
 
     def template(self, variant: str) -> Template:
         """The headset in one of `COLOURS`."""
-        return _draw(variant)
+        return _draw(variant, self.front)
 
 
-@functools.lru_cache(maxsize=len(COLOURS))
-def _draw(colour: str) -> Template:
+@functools.lru_cache(maxsize=2 * len(COLOURS))
+def _draw(colour: str, front: bool) -> Template:
     _, y = _CANVAS.grid()
     shell, pad = _CANVAS.fill(smooth(symmetric(_SHELL))), _CANVAS.fill(smooth(symmetric(_PAD)))
     strap = np.maximum(*(_CANVAS.fill([(side * px, py) for px, py in _STRAP]) for side in (-1, 1)))
@@ -62,7 +65,22 @@ def _draw(colour: str) -> Template:
     plastic = _shell(np.array(COLOURS[colour], np.float32), _CANVAS.depth(shell))
     for paint, coverage in ((np.dstack([cloth] * 3), strap), (np.dstack([foam] * 3), pad), (plastic, shell)):
         picture, alpha = over(picture, alpha, paint.astype(np.float32), coverage)
+    if front:
+        picture, alpha = _from_the_front(picture), _from_the_front(alpha)
     return _CANVAS.template(np.clip(picture, 0, 255), alpha, body_y=(-0.335, 0.35))
+
+
+def _from_the_front(layer: FloatArray) -> FloatArray:
+    """Foreshorten the side panels of an unrolled layer (h, w, ...), and cut the strap off."""
+    x, y = _CANVAS.grid()
+    u = np.interp(np.abs(x[0]), (0.0, PLATE_EDGE, 0.79, 0.80), (0.0, PLATE_EDGE, 1.14, 9.0)) * np.sign(x[0])
+    columns = ((u + _CANVAS.half_width) * _CANVAS.resolution - 0.5).astype(np.float32)
+    rows = ((y[:, :1] - _CANVAS.top) * _CANVAS.resolution - 0.5).astype(np.float32)
+    maps = np.broadcast_to(columns, x.shape).copy(), np.broadcast_to(rows, x.shape).copy()
+    seen: FloatArray = cv2.remap(layer, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT).astype(
+        np.float32
+    )
+    return seen
 
 
 def _shell(colour: FloatArray, depth: FloatArray) -> FloatArray:
