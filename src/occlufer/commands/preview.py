@@ -23,7 +23,7 @@ def main(config: DictConfig) -> None:
     from occlufer.data.transforms import Augmentation
     from occlufer.files import atomic_path
     from occlufer.occlusion.none import NoOcclusion
-    from occlufer.types import EXPRESSIONS, SPLITS, ConfigError, seeded_rng, unknown_name
+    from occlufer.types import EXPRESSIONS, SPLITS, ConfigError, UInt8Array, seeded_rng, unknown_name
 
     settings = plain(config)
     if settings["split"] not in SPLITS:
@@ -51,28 +51,45 @@ def main(config: DictConfig) -> None:
             seed=settings["seed"], fixed=True,
         )  # fmt: skip
 
-    covered, bare = drawn(build(settings["occlusion"])), drawn(NoOcclusion())
-    tiles, captions = [], []
-    for index in chosen:
-        image_HWC, share, label = covered.render(int(index), 0)
-        if settings["side_by_side"]:
-            tiles.append(bare.render(int(index), 0)[0])
-            captions.append(EXPRESSIONS[label])
-        tiles.append(image_HWC)
-        captions.append(f"{EXPRESSIONS[label]} {share:.0%}")
+    occluder, bare = build(settings["occlusion"]), drawn(NoOcclusion())
     columns = settings["columns"]
-    starts = range(0, len(tiles), columns)
-    sheet = contact_sheet(
-        [tiles[start : start + columns] for start in starts],
-        tile=settings["tile"],
-        captions=[captions[start : start + columns] for start in starts],
-    )
+    tiles: list[list[UInt8Array]] = []
+    captions: list[list[str]] = []
+    names: list[str] = []
+    if settings["severities"]:
+        chosen = chosen[:columns]
+        for severity in settings["severities"]:
+            covered = drawn(occluder.at_severity(float(severity)))
+            rendered = [covered.render(int(index), 0) for index in chosen]
+            tiles.append([image_HWC for image_HWC, _, _ in rendered])
+            captions.append([f"{EXPRESSIONS[label]} {share:.0%}" for _, share, label in rendered])
+            mean = np.mean([share for _, share, _ in rendered])
+            names.append(f"severity {severity:g}: {mean:.0%} of the face")
+    else:
+        covered = drawn(occluder)
+        row: list[tuple[UInt8Array, str]] = []
+        for index in chosen:
+            image_HWC, share, label = covered.render(int(index), 0)
+            if settings["side_by_side"]:
+                row.append((bare.render(int(index), 0)[0], EXPRESSIONS[label]))
+            row.append((image_HWC, f"{EXPRESSIONS[label]} {share:.0%}"))
+        for start in range(0, len(row), columns):
+            tiles.append([image_HWC for image_HWC, _ in row[start : start + columns]])
+            captions.append([caption for _, caption in row[start : start + columns]])
+    sheet = contact_sheet(tiles, tile=settings["tile"], captions=captions, row_names=names or None)
     path = Path(settings["output"])
     with atomic_path(path) as temporary:
         Image.fromarray(sheet).save(temporary, format="PNG")
     say(
         f"{len(chosen)} faces of the {settings['split']} split (covered share of the face below each): {path}"
     )
+    if settings["scores"]:
+        from occlufer.commands.scoring import score_table
+
+        detector = build(settings["landmarks"])
+        many = map(int, shuffled[: settings["score_count"]])
+        for line in score_table(faces, many, cache, occluder, settings=detector, seed=settings["seed"]):
+            say(line)
 
 
 if __name__ == "__main__":

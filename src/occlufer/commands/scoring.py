@@ -1,95 +1,91 @@
-"""Scoring a network on test faces: prediction rows, metrics, and a picture of what it was shown."""
+"""How well an occluder sits on a dataset's faces, by landmarks other than those that placed it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
-import pandas as pd
-import pytorch_lightning as pl
-from PIL import Image
 
-from occlufer.analysis.metrics import score_by_condition
-from occlufer.data.datamodule import FaceDataModule
-from occlufer.data.sheets import contact_sheet
-from occlufer.files import atomic_path
-from occlufer.learning.module import ExpressionClassifier, TestRows
-from occlufer.runs import PREDICTION_COLUMNS, PROBABILITY_COLUMNS, Run
-from occlufer.tracking import Mirror
-from occlufer.types import EXPRESSIONS, IntArray, UInt8Array, seeded_rng
+from occlufer.datasets.base import FaceDataset
+from occlufer.landmarks.cache import LandmarkCache
+from occlufer.landmarks.detector import DetectorSettings, LandmarkDetector
+from occlufer.occlusion.base import Occluder
+from occlufer.occlusion.scores import PlacementScores, placement_scores
+from occlufer.occlusion.warp import head_pose
+from occlufer.types import FloatArray, seeded_rng
 
-_SHOWN = 2 * len(EXPRESSIONS)
+TURNED = 0.34
+"""Sine of the yaw from which a face counts as turned: 20 degrees."""
+DOUBTFUL = 0.15
+"""Two detections of one face that differ by more, in eye distances: at least one of them is wrong."""
+_COLUMNS = ("lower_face", "nose_and_mouth", "mouth", "nostrils", "eyes", "brows", "outside", "face")
+_EYE_CORNERS = [33, 263]
 
 
-def score(trainer: pl.Trainer, classifier: ExpressionClassifier, data: FaceDataModule) -> pd.DataFrame:
-    """One row a test face and condition, in the order of the conditions and the manifest: `PREDICTION_COLUMNS`."""
-    trainer.test(classifier, datamodule=data, verbose=False)
-    frames = [
-        _rows(rows, condition, data)
-        for condition, rows in zip(data.conditions, classifier.test_rows, strict=True)
+def independent(settings: DetectorSettings) -> DetectorSettings:
+    """The same cascade shown the image with other borders, so that its errors are other errors."""
+    stages = tuple(dataclasses.replace(stage, pad=stage.pad + 0.2) for stage in settings.stages)
+    return dataclasses.replace(settings, stages=stages)
+
+
+def score_table(
+    faces: FaceDataset, indices: Iterable[int], cache: LandmarkCache, occluder: Occluder[Any], *,
+    settings: DetectorSettings, seed: int,
+) -> list[str]:  # fmt: skip
+    """Lines of a table: shares covered of each region, over all faces, the turned ones, and those not in doubt.
+
+    Args:
+        faces, indices, cache: the faces, all with landmarks in the cache; images are scored at their own size.
+        occluder: placed by the cache's landmarks.
+        settings: of the detector that filled the cache.
+        seed: of the occluder's draws.
+    """
+    detector = LandmarkDetector(settings=independent(settings))
+    scores, turned, sure, missed = [], [], [], 0
+    for index in indices:
+        image_HWC = faces[index].image_HWC
+        placing = cache.landmarks(faces.content_digest(index))
+        other = detector.detect(image_HWC).landmarks_N3
+        if placing is None or other is None:
+            missed += 1
+            continue
+        _, alpha_HW = occluder(seeded_rng(seed, index), image_HWC, placing)
+        scores.append(placement_scores(alpha_HW, other))
+        turned.append(abs(head_pose(other).yaw) >= TURNED)
+        sure.append(_disagreement(placing, other) <= DOUBTFUL)
+    if not scores:
+        return [f"None of the {missed} faces was found a second time, so nothing can be scored."]
+    groups = {
+        "all faces": np.ones(len(scores), bool),
+        "turned over 20 degrees": np.array(turned),
+        f"detections agree within {DOUBTFUL:g}": np.array(sure),
+    }
+    lines = [f"{'covered share of':32s}{'faces':>6s}" + "".join(f"{name:>16s}" for name in _COLUMNS)]
+    lines += [_line(name, scores, chosen) for name, chosen in groups.items() if chosen.any()]
+    lines.append(
+        "outside: share of the occluder that lies outside the face; face: share of the face under it."
+    )
+    if missed:
+        lines.append(f"{missed} faces were not found a second time and are left out.")
+    return lines
+
+
+def _line(name: str, scores: list[PlacementScores], chosen: Any) -> str:
+    rows: list[Mapping[str, float]] = [
+        dataclasses.asdict(score) for score, take in zip(scores, chosen, strict=True) if take
     ]
-    return pd.concat(frames, ignore_index=True)
+    means = []
+    for column in _COLUMNS:
+        values = np.array([row[column] for row in rows])
+        seen = values[~np.isnan(values)]
+        means.append(f"{seen.mean():16.3f}" if len(seen) else f"{'-':>16s}")
+    return f"{name:32s}{len(rows):6d}" + "".join(means)
 
 
-def headline(predictions: pd.DataFrame) -> str:
-    """Accuracy and macro F1 in each condition, for one line on the terminal."""
-    scores = score_by_condition(predictions)
-    parts = (f"{name} {values['accuracy']:.3f} ({values['f1_macro']:.3f})" for name, values in scores.items())
-    return "test accuracy (macro F1): " + ", ".join(parts)
-
-
-def _rows(rows: TestRows, condition: str, data: FaceDataModule) -> pd.DataFrame:
-    index, probabilities = rows["index"], rows["probabilities"]
-    assert np.array_equal(index, np.sort(data.indices["test"])), "every test face must be scored exactly once"
-    manifest = data.faces.manifest
-    frame = pd.DataFrame(probabilities.astype(np.float32), columns=list(PROBABILITY_COLUMNS))
-    frame["key"] = manifest.keys[index]
-    frame["split"] = "test"
-    frame["condition"] = condition
-    frame["label"] = manifest.labels[index]
-    frame["prediction"] = probabilities.argmax(axis=1)
-    frame["covered_share"] = rows["covered_share"].astype(np.float32)
-    return frame[list(PREDICTION_COLUMNS)]
-
-
-def record_scores(run: Run, predictions: pd.DataFrame, mirror: Mirror) -> None:
-    """Write predictions.parquet and metrics.json, and show them to the tracker."""
-    run.write_predictions(predictions)
-    scores = score_by_condition(predictions)
-    run.write_json("metrics.json", scores)
-    mirror.log_scores(scores)
-    for condition, rows in predictions.groupby("condition", sort=False):
-        mirror.log_confusion(str(condition), rows["label"].tolist(), rows["prediction"].tolist())
-
-
-def record_samples(run: Run, data: FaceDataModule) -> None:
-    """Write figures/samples.png: the same test faces in each condition, two of each expression."""
-    manifest = data.faces.manifest
-    chosen = _two_of_each(data.indices["test"], manifest.labels)
-    rows = []
-    for occluder in data.conditions.values():
-        faces = data.condition(occluder, "test")
-        rows.append([_as_network_sees(faces.render(int(index), 0)[0], data) for index in chosen])
-    sheet = contact_sheet(rows, tile=96, row_names=list(data.conditions))
-    with atomic_path(run.folder / "figures" / "samples.png") as temporary:
-        Image.fromarray(sheet).save(temporary, format="PNG")
-
-
-def training_grid(data: FaceDataModule) -> UInt8Array:
-    """Training faces of the first epoch as the network meets them, occluded and augmented."""
-    faces = data.condition(data.occluder, "train", fixed=False)
-    chosen = seeded_rng(data.seed).permutation(data.indices["train"])[:32]
-    tiles = [_as_network_sees(faces.render(int(index), 0)[0], data) for index in chosen]
-    return contact_sheet([tiles[start : start + 8] for start in range(0, len(tiles), 8)], tile=96)
-
-
-def _two_of_each(indices: IntArray, labels: IntArray) -> Sequence[int]:
-    chosen = [indices[labels[indices] == label][:2] for label in range(len(EXPRESSIONS))]
-    return [int(index) for index in np.concatenate(chosen)][:_SHOWN]
-
-
-def _as_network_sees(image_HWC: UInt8Array, data: FaceDataModule) -> UInt8Array:
-    if data.image.channels == 3:
-        return image_HWC
-    grey_HW = np.asarray(Image.fromarray(image_HWC).convert("L"))
-    return np.repeat(grey_HW[..., None], 3, axis=2)
+def _disagreement(first_N3: FloatArray, second_N3: FloatArray) -> float:
+    """Median distance of the points of two meshes, in eye distances of the second."""
+    right, left = second_N3[_EYE_CORNERS, :2]
+    apart = np.hypot(*(first_N3[:, :2] - second_N3[:, :2]).T)
+    return float(np.median(apart) / (np.hypot(*(left - right)) + 1e-6))

@@ -33,8 +33,7 @@ class Template:
         origin: canonical (x, y) of the first level's top left corner.
         resolution: pixels of the first level for one canonical unit.
         tone: mean brightness of the opaque part, 0..255: the point about which contrast is changed.
-        frame: canonical (x0, y0, x1, y1) of the opaque part, or of the whole picture where the user says so.
-        body_y: canonical y of the upper and lower edge of the occluder without straps.
+        frame: canonical (x0, y0, x1, y1) around the occluder without its straps.
     """
 
     levels: tuple[UInt8Array, ...]
@@ -42,7 +41,11 @@ class Template:
     resolution: float
     tone: float
     frame: tuple[float, float, float, float]
-    body_y: tuple[float, float]
+
+    @property
+    def body_y(self) -> tuple[float, float]:
+        """Canonical y of the upper and lower edge of the occluder without its straps."""
+        return self.frame[1], self.frame[3]
 
     @classmethod
     def from_straight(
@@ -52,16 +55,14 @@ class Template:
         origin: tuple[float, float],
         resolution: float,
         *,
-        body_y: tuple[float, float] | None = None,
-        whole: bool = False,
+        body_HW: FloatArray | None = None,
     ) -> Template:
         """From straight colour 0..255 and alpha 0..1, both float32 of one size.
 
         Args:
             rgb_HW3, alpha_HW: the picture.
             origin, resolution: see the attributes.
-            body_y: see the attributes; by default the frame's.
-            whole: the frame is the whole picture, with its empty margins.
+            body_HW: coverage 0..1 of what `frame` goes round; by default `alpha_HW`.
         """
         premultiplied: FloatArray = np.dstack([rgb_HW3 * alpha_HW[..., None], alpha_HW * 255.0]).astype(
             np.float32
@@ -75,8 +76,8 @@ class Template:
             premultiplied = _halved(premultiplied)
         weight = float(alpha_HW.sum()) + 1e-6
         tone = float((rgb_HW3.mean(2) * alpha_HW).sum() / weight)
-        frame = _frame(np.ones_like(alpha_HW) if whole else alpha_HW, origin, resolution)
-        return cls(tuple(levels), origin, resolution, tone, frame, body_y or (frame[1], frame[3]))
+        frame = _frame(alpha_HW if body_HW is None else body_HW, origin, resolution)
+        return cls(tuple(levels), origin, resolution, tone, frame)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ def _glasses(
     picture, alpha = over(pane.astype(np.float32), alpha, metal.astype(np.float32), frame)
     under = np.clip(_CANVAS.soften(frame, 0.02) * 0.30, 0, 1) * (alpha < 1)
     shaded, full = over(np.zeros_like(picture), under.astype(np.float32), picture, alpha)
-    return _CANVAS.template(np.clip(shaded, 0, 255), full, body_y=(-0.21, 0.30))
+    return _CANVAS.template(np.clip(shaded, 0, 255), full, body=np.maximum(lens, frame * (np.abs(x) < 0.7)))
 
 
 def _sunglasses() -> Template:

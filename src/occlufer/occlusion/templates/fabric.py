@@ -66,7 +66,7 @@ def assemble(
             picture, alpha, np.broadcast_to(np.array(cord_colour, np.float32), rgb.shape), drawn
         )
     picture, alpha = over(picture, alpha, rgb, sheet)
-    return canvas.template(np.clip(picture, 0, 255), alpha)
+    return canvas.template(np.clip(picture, 0, 255), alpha, body=sheet)
 
 
 def cord_for(colour: str) -> tuple[float, float, float]:

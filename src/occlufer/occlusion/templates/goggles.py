@@ -82,7 +82,7 @@ def _finish(canvas: Canvas, layers: list[Layer], touching: FloatArray) -> Templa
     picture, alpha = np.zeros((*canvas.hw, 3), np.float32), shadow.astype(np.float32)
     for colour, coverage in layers:
         picture, alpha = over(picture, alpha, colour.astype(np.float32), coverage)
-    return canvas.template(np.clip(picture, 0, 255), alpha, body_y=(-0.345, 0.355))
+    return canvas.template(np.clip(picture, 0, 255), alpha, body=touching)
 
 
 def _lit(colour: FloatArray, light: FloatArray, shine: FloatArray | float = 0.0) -> FloatArray:

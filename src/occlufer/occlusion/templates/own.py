@@ -217,7 +217,7 @@ def _pair(config: Path, section: str, key: str, text: str) -> tuple[float, float
 @functools.lru_cache(maxsize=64)
 def _mask_template(picture: str, points: Points) -> Template:
     target = np.array(list(MASK_POINTS.values()))
-    return _laid(read_picture(picture), homography(np.array(points), target), MASK_CANVAS, None)
+    return _laid(read_picture(picture), homography(np.array(points), target), MASK_CANVAS)
 
 
 @functools.lru_cache(maxsize=16)
@@ -225,7 +225,7 @@ def _headset_template(picture: str, points: Points) -> Template:
     source = np.column_stack([np.array(points), np.ones(len(points))])
     affine = np.linalg.lstsq(source, np.array(list(HEADSET_POINTS.values())), rcond=None)[0].T
     matrix = np.vstack([affine, [0.0, 0.0, 1.0]])
-    return _laid(read_picture(picture), matrix, _HEADSET_CANVAS, (-HALF_HEIGHT, HALF_HEIGHT))
+    return _laid(read_picture(picture), matrix, _HEADSET_CANVAS)
 
 
 @functools.lru_cache(maxsize=16)
@@ -233,10 +233,10 @@ def _plain_template(picture: str) -> Template:
     pixels = read_picture(picture)
     width = pixels.shape[1]
     rgb, alpha = pixels[..., :3].astype(np.float32), (pixels[..., 3] / 255).astype(np.float32)
-    return Template.from_straight(rgb, alpha, (0.0, 0.0), float(width), whole=True)
+    return Template.from_straight(rgb, alpha, (0.0, 0.0), float(width), body_HW=np.ones_like(alpha))
 
 
-def _laid(pixels: Float64, matrix: Float64, canvas: Canvas, body_y: tuple[float, float] | None) -> Template:
+def _laid(pixels: Float64, matrix: Float64, canvas: Canvas) -> Template:
     """A straight RGBA picture on a canvas, by a matrix (3, 3) from its pixels to canonical coordinates."""
     height, width = canvas.hw
     to_canvas = np.array(
@@ -260,7 +260,7 @@ def _laid(pixels: Float64, matrix: Float64, canvas: Canvas, body_y: tuple[float,
     straight = laid[..., :3] / np.maximum(alpha, 1e-3)[..., None]
     return Template.from_straight(
         np.clip(straight, 0, 255).astype(np.float32), alpha.astype(np.float32),
-        (-canvas.half_width, canvas.top), canvas.resolution, body_y=body_y,
+        (-canvas.half_width, canvas.top), canvas.resolution,
     )  # fmt: skip
 
 

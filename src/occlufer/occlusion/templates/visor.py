@@ -66,8 +66,8 @@ def _draw(colour: str, front: bool) -> Template:
     for paint, coverage in ((np.dstack([cloth] * 3), strap), (np.dstack([foam] * 3), pad), (plastic, shell)):
         picture, alpha = over(picture, alpha, paint.astype(np.float32), coverage)
     if front:
-        picture, alpha = _from_the_front(picture), _from_the_front(alpha)
-    return _CANVAS.template(np.clip(picture, 0, 255), alpha, body_y=(-0.335, 0.35))
+        picture, alpha, pad = (_from_the_front(layer) for layer in (picture, alpha, pad))
+    return _CANVAS.template(np.clip(picture, 0, 255), alpha, body=pad)
 
 
 def _from_the_front(layer: FloatArray) -> FloatArray:
