@@ -16,7 +16,7 @@ def main(config: DictConfig) -> None:
     from PIL import Image
 
     from occlufer.commands.assemble import make_faces, prepare_landmarks
-    from occlufer.commands.console import say
+    from occlufer.commands.console import out, say
     from occlufer.data.datamodule import usable_faces
     from occlufer.data.faces import ConditionedFaces, ImageFormat
     from occlufer.data.sheets import contact_sheet
@@ -89,7 +89,7 @@ def main(config: DictConfig) -> None:
         detector = build(settings["landmarks"])
         many = map(int, shuffled[: settings["score_count"]])
         for line in score_table(faces, many, cache, occluder, settings=detector, seed=settings["seed"]):
-            say(line)
+            out.print(line, markup=False, highlight=False)
 
 
 if __name__ == "__main__":

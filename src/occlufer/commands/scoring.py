@@ -26,7 +26,7 @@ _EYE_CORNERS = [33, 263]
 
 def independent(settings: DetectorSettings) -> DetectorSettings:
     """The same cascade shown the image with other borders, so that its errors are other errors."""
-    stages = tuple(dataclasses.replace(stage, pad=stage.pad + 0.2) for stage in settings.stages)
+    stages = tuple(dataclasses.replace(stage, pad=stage.pad * 0.7) for stage in settings.stages)
     return dataclasses.replace(settings, stages=stages)
 
 

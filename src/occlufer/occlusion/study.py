@@ -83,13 +83,20 @@ _NOSE_HEIGHT = np.array([93, 323])
 assert {topology.MIRROR[93], topology.MIRROR[172]} == {323, 397}
 
 
+_MARGINS = (-0.05, -0.05, 0.05, 0.05)
+
+
 def _flat(matrix: Float64, template: Template, wear: Wear, *, kept_y: float) -> Placement:
     """A placement by a matrix (3, 3), canonical -> image."""
-    x0, y0 = template.origin
-    height, width = template.levels[0].shape[:2]
-    x1, y1 = x0 + width / template.resolution, y0 + height / template.resolution
+    # Straps are left out: far from the six points a homography may fly to infinity.
+    x0, y0, x1, y1 = (at + by for at, by in zip(template.frame, _MARGINS, strict=True))
+    depth = float(matrix[2] @ np.array([(x0 + x1) / 2, (y0 + y1) / 2, 1.0]))
+    matrix = matrix / depth if abs(depth) > 1e-9 else matrix
     corners = np.array([(x0, y0, 1), (x1, y0, 1), (x1, y1, 1), (x0, y1, 1)]) @ matrix.T
-    area = abs(float(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0]))
+    middle = matrix @ np.array([(x0 + x1) / 2, (y0 + y1) / 2, 1.0])
+    # Pixels of a canonical square there: the Jacobian of the projective map.
+    jacobian = matrix[:2, :2] - middle[:2, None] * matrix[2, :2]
+    area = abs(float(jacobian[0, 0] * jacobian[1, 1] - jacobian[0, 1] * jacobian[1, 0]))
     if area < 1e-9 or corners[:, 2].min() < 0.05:  # all points in one place, or seen from behind
         nowhere = (0.0, 0.0, 0.0, 0.0)
         return Placement(inverse=lambda points: points, box=nowhere, pixels_per_unit=1.0)

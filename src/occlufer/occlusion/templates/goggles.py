@@ -15,7 +15,7 @@ from occlufer.occlusion.templates.visor import COLOURS
 from occlufer.types import FloatArray
 
 _CANVAS = Canvas(half_width=1.75, top=-0.45, bottom=0.5, resolution=200)
-_TALL = Canvas(half_width=1.75, top=-0.85, bottom=0.5, resolution=200)
+_TALL = Canvas(half_width=1.75, top=-0.72, bottom=0.5, resolution=200)
 
 _SLIM = (
     (0.0, -0.31), (0.35, -0.318), (0.62, -0.312), (0.76, -0.275), (0.83, -0.18), (0.85, -0.02), (0.82, 0.14),
@@ -149,7 +149,7 @@ def _tethered(colour: FloatArray) -> Template:
         away = np.sqrt((across - cx) ** 2 + (y - cy) ** 2).astype(np.float32)
         light = light - 0.30 * smoothstep(0.05, 0.03, away) + 0.10 * bump(0.052, 0.008, away) * (y > cy)
     body = _lit(colour, light)
-    top = _TALL.fill([(-0.13, -0.9), (0.13, -0.9), (0.15, -0.28), (-0.15, -0.28)])
+    top = _TALL.fill([(-0.085, -0.9), (0.085, -0.9), (0.105, -0.28), (-0.105, -0.28)])
     cloth = weave(_TALL, 0.006, 0.05) * (58 + 22 * bump(0.0, 0.09, x))
     cable = _TALL.stroke([(0.0, -0.9), (0.0, -0.30)], 0.05)
     cord = np.dstack([34 + 40 * bump(-0.008, 0.010, x)] * 3)
