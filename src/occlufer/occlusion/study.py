@@ -114,7 +114,9 @@ def _flat(matrix: Float64, template: Template, wear: Wear, *, kept_y: float) -> 
         inverse=inverse,
         box=(float(low[0]), float(low[1]), float(high[0]), float(high[1])),
         pixels_per_unit=span,
-        node_spacing=0.08 * span if abs(back[2, :2]).max() > 1e-9 else 1e6,
+        node_spacing=1.0
+        if abs(back[2, :2]).max() > 1e-9
+        else 1e6,  # a strong perspective bends between nodes
         severity=wear.severity,
         kept_y=kept_y,
     )
