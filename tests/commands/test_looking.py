@@ -44,6 +44,22 @@ def test_preview_draws_a_sheet(run_command, inputs, tmp_path):
     assert size(path)[1] > 1.9 * height
 
 
+def test_preview_shows_the_dial_and_scores_the_occluder(run_command, inputs, tmp_path, capsys):
+    path = tmp_path / "dial.png"
+    words = [
+        *inputs,
+        "occlusion=headset",
+        f"output={path}",
+        "columns=5",
+        "tile=48",
+        "severities=[0.0,0.5,1.0]",
+    ]
+    run_command("preview", [*words, "scores=true", "score_count=4"])
+    assert size(path)[1] > 3 * 48
+    # A detector that looks elsewhere does not find these drawings; `test_scoring` has faces that it finds.
+    assert "None of the 4 faces was found a second time" in capsys.readouterr().out
+
+
 def size(path: Path) -> tuple[int, int]:
     with Image.open(path) as sheet:
         return sheet.size

@@ -11,8 +11,9 @@ from occlufer.data.faces import ImageFormat
 from occlufer.data.transforms import Augmentation
 from occlufer.data.view import FullImage
 from occlufer.landmarks.cache import LandmarkCache
-from occlufer.occlusion.mask import SurgicalMask
+from occlufer.occlusion.mask import FaceMask
 from occlufer.occlusion.none import NoOcclusion
+from occlufer.occlusion.templates.surgical import Surgical
 from occlufer.types import ConfigError, DatasetError, ImageError
 
 # MemoryFaces: 14 faces in each of train (rows 0-13), validation (14-27) and test (28-41), two an expression.
@@ -45,8 +46,8 @@ def make(tmp_path):
             faces=faces,
             cache=cache,
             view=FullImage(),
-            occluder=SurgicalMask(colours={"blue": 1.0}),
-            conditions={"none": NoOcclusion(), "mask": SurgicalMask(colours={"blue": 1.0})},
+            occluder=FaceMask(artwork=Surgical(colours={"blue": 1.0})),
+            conditions={"none": NoOcclusion(), "mask": FaceMask(artwork=Surgical(colours={"blue": 1.0}))},
             augmentation=Augmentation(flip=0.5, rotation_range=(-9.0, 9.0)),
             image=ImageFormat.create(size=32, channels=1, mean=0.5, std=0.25),
             loader=LoaderSettings(**{"batch_size": 4, "num_workers": 0} | loader),

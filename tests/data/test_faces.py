@@ -14,8 +14,9 @@ from occlufer.data.transforms import Augmentation
 from occlufer.data.view import FullImage
 from occlufer.landmarks.cache import LandmarkCache
 from occlufer.occlusion.base import Occluder
-from occlufer.occlusion.mask import SurgicalMask
+from occlufer.occlusion.mask import FaceMask
 from occlufer.occlusion.none import NoOcclusion
+from occlufer.occlusion.templates.surgical import Surgical
 from occlufer.types import ConfigError
 
 MOVING = Augmentation(flip=0.5, rotation_range=(-20.0, 20.0), brightness_range=(-0.3, 0.3))
@@ -68,7 +69,7 @@ def images(faces: ConditionedFaces, epoch: int = 0) -> torch.Tensor:
 
 
 def test_an_item_is_what_the_network_takes(make):
-    faces = make(SurgicalMask(colours={"blue": 1.0}), fixed=True, split="validation")
+    faces = make(FaceMask(artwork=Surgical(colours={"blue": 1.0})), fixed=True, split="validation")
     item = faces[0, 3]
     assert set(item) == {"image", "label", "index", "covered_share"}
     assert (item["image"].shape, item["image"].dtype) == ((1, 32, 32), torch.float32)
@@ -127,7 +128,7 @@ def test_a_face_keeps_its_draw_when_others_leave(make):
 
 
 def test_order_of_reading_does_not_matter(make):
-    faces = make(SurgicalMask(colours={"blue": 1.0}), fixed=False)
+    faces = make(FaceMask(artwork=Surgical(colours={"blue": 1.0})), fixed=False)
     forward = images(faces, 2)
     assert torch.equal(
         torch.stack([faces[2, p]["image"] for p in reversed(range(len(faces)))]).flip(0), forward

@@ -2,10 +2,14 @@ from __future__ import annotations
 
 import pickle
 
+import albumentations as A
 import numpy as np
 import pytest
 
-from occlufer.data.transforms import Augmentation
+from occlufer.data.transforms import Augmentation, Occlude
+from occlufer.landmarks import topology
+from occlufer.occlusion.controls import Box
+from occlufer.types import LandmarkError
 
 ALL = {
     "flip": 0.5,
@@ -102,3 +106,42 @@ def test_the_input_is_left_alone(image):
 def test_unknown_names_are_refused():
     with pytest.raises(TypeError, match="flips"):
         Augmentation(flips=0.5)  # type: ignore[call-arg]
+
+
+def _face(x: float, y: float, size: float) -> np.ndarray:
+    return (topology.mean_mesh() * size + np.array([x, y, 0])).astype(np.float32)
+
+
+def test_occluders_work_in_a_compose():
+    picture = np.full((64, 128, 3), 200, np.uint8)
+    faces = np.stack([_face(32, 24, 20), _face(96, 24, 20)])
+    steps = A.Compose([Occlude(Box(region="eyes")), A.HorizontalFlip(p=1.0)], seed=3)
+    out = steps(image=picture, landmarks=faces)["image"]
+    assert (picture == 200).all()
+    for x in (32, 96):  # both faces' eyes are black, and the pixel below their noses is not
+        assert out[24, 127 - x].max() == 0
+        assert out[60, 127 - x].min() == 200
+    one = A.Compose([Occlude(Box(region="eyes"))])(image=picture, landmarks=faces[0])["image"]
+    assert one[24, 32].max() == 0
+    assert one[24, 96].min() == 200
+
+
+def test_a_compose_draws_from_its_own_seed():
+    picture = np.full((64, 64, 3), 200, np.uint8)
+    face = _face(32, 24, 20)
+
+    def pictures(seed: int) -> list[bytes]:
+        steps = A.Compose([Occlude(Box(region="anywhere", like="eyes"), p=0.7)], seed=seed)
+        return [steps(image=picture, landmarks=face)["image"].tobytes() for _ in range(12)]
+
+    assert pictures(1) == pictures(1)
+    assert pictures(1) != pictures(2)
+    assert picture.tobytes() in pictures(1)  # p
+    assert len(set(pictures(1))) > 5
+
+
+def test_a_compose_wants_whole_meshes():
+    with pytest.raises(
+        LandmarkError, match=r"wanted landmarks of shape \(faces, 468, 3\), found \(1, 68, 3\)"
+    ):
+        Occlude(Box(region="eyes"))(image=np.zeros((8, 8, 3), np.uint8), landmarks=np.zeros((68, 3)))

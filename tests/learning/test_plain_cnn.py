@@ -13,4 +13,6 @@ def test_logits_for_every_face(in_chans, size):
 
 
 def test_the_weights_are_as_few_as_the_file_says():
-    assert sum(weight.numel() for weight in plain_cnn(num_classes=7).parameters()) == pytest.approx(0.3e6, rel=0.05)
+    assert sum(weight.numel() for weight in plain_cnn(num_classes=7).parameters()) == pytest.approx(
+        0.3e6, rel=0.05
+    )

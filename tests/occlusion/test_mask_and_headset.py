@@ -8,14 +8,16 @@ import itertools
 import numpy as np
 import pytest
 
-from occlufer.occlusion.headset import Headset, HeadsetParams
-from occlufer.occlusion.mask import MaskParams, SurgicalMask
+from occlufer.occlusion.headset import Headset
+from occlufer.occlusion.mask import FaceMask
 from occlufer.occlusion.scores import placement_scores
-from occlufer.occlusion.templates import surgical, visor
+from occlufer.occlusion.templates.surgical import Surgical
+from occlufer.occlusion.templates.visor import Standalone
+from occlufer.occlusion.worn import Wear
 from occlufer.types import ConfigError, seeded_rng
 
-_MASK = SurgicalMask(colours={"blue": 1, "black": 1})
-_HEADSET = Headset(colours={"white": 1, "black": 1})
+_MASK = FaceMask(artwork=Surgical(colours={"blue": 1, "black": 1}))
+_HEADSET = Headset(artwork=Standalone(colours={"white": 1, "black": 1}))
 _TURNS = [(0, 0, 0), (20, 0, 0), (-20, 0, 0), (0, 15, 0), (0, -15, 0), (0, 0, 35), (15, 10, -160)]
 
 
@@ -46,7 +48,7 @@ def test_headset_covers_eyes_and_brows_and_leaves_the_mouth(make_face, size, yaw
 
 
 def test_mask_turns_without_a_jump(make_face):
-    params = MaskParams("blue", (0.0, 0.0), 1.0, 1.0)
+    params = Wear("blue plain")
     alphas = []
     for yaw in np.arange(-60, 60.1, 1.5):
         face = make_face(96, yaw=yaw, share=0.3)
@@ -57,7 +59,7 @@ def test_mask_turns_without_a_jump(make_face):
 
 def test_headset_strap_reaches_the_temple(make_face):
     face = make_face(224, share=0.26, centre=(0.5, 0.5))
-    params = HeadsetParams("black", (0.0, 0.0), 1.0, 0.0, 1.0)
+    params = Wear("black")
     alpha = _HEADSET.apply(face.image, face.landmarks, params)[1]
     for temple in (127, 356):
         x, y = face.landmarks[temple, :2].round().astype(int)
@@ -73,7 +75,7 @@ def test_edges_are_soft_at_48_pixels(make_face):
 
 
 def test_moves_with_the_face_by_fractions_of_a_pixel(make_face):
-    params = MaskParams("white", (0.0, 0.0), 1.0, 1.0)
+    params = Wear("white plain")
     face = make_face(48)
     before = _MASK.apply(face.image, face.landmarks, params)[1]
     moved = face.landmarks + np.array([0.2, 0, 0], np.float32)
@@ -93,7 +95,9 @@ def test_darker_photos_get_darker_occluders(make_face):
         assert dark_out[opaque].mean() < 0.75 * bright_out[opaque].mean()
 
 
-@pytest.mark.parametrize("template", [surgical.surgical_mask("blue"), visor.headset("white")])
+@pytest.mark.parametrize(
+    "template", [o.artwork.template(next(iter(o.artwork.shares))) for o in (_MASK, _HEADSET)]
+)
 def test_templates_are_symmetric_and_premultiplied(template):
     for level in template.levels[:2]:
         assert np.abs(level.astype(int) - level[:, ::-1]).max() <= 1
@@ -102,10 +106,10 @@ def test_templates_are_symmetric_and_premultiplied(template):
 
 def test_bad_arguments_say_what_to_do():
     with pytest.raises(ConfigError, match="Did you mean 'blue'"):
-        SurgicalMask(colours={"bleu": 1})
+        Surgical(colours={"bleu": 1})
     with pytest.raises(ConfigError, match=r"shift_range must be \[low, high\]"):
-        SurgicalMask(colours={"blue": 1}, shift_range=(0.2, 0.1))
+        FaceMask(artwork=Surgical(colours={"blue": 1}), shift_range=(0.2, 0.1))
     with pytest.raises(ConfigError, match="sum to more than 0"):
-        Headset(colours={"white": 0})
+        Standalone(colours={"white": 0})
     with pytest.raises(TypeError):
-        Headset(colours={"white": 1}, colour="white")  # type: ignore[call-arg]
+        Headset(artwork=_HEADSET.artwork, colour="white")  # type: ignore[call-arg]

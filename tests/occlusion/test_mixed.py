@@ -4,12 +4,13 @@ import collections
 
 import pytest
 
-from occlufer.occlusion.mask import SurgicalMask
+from occlufer.occlusion.mask import FaceMask
 from occlufer.occlusion.mixed import Mixed
 from occlufer.occlusion.none import NoOcclusion
+from occlufer.occlusion.templates.surgical import Surgical
 from occlufer.types import ConfigError, seeded_rng
 
-_TWO = {"none": NoOcclusion(), "mask": SurgicalMask(colours={"blue": 1})}
+_TWO = {"none": NoOcclusion(), "mask": FaceMask(artwork=Surgical(colours={"blue": 1}))}
 
 
 def test_draws_by_weight(make_face):

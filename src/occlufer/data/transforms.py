@@ -1,15 +1,16 @@
-"""Random changes to the training images. The one importer of albumentations."""
+"""Random changes to the training images, and occluders as a transform. The one importer of albumentations."""
 
 from __future__ import annotations
 
 import random
-from typing import final
+from typing import Any, final
 
 import albumentations as A
 import cv2
 import numpy as np
 
-from occlufer.types import UInt8Array
+from occlufer.occlusion.base import Occluder
+from occlufer.types import LANDMARK_COUNT, LandmarkError, UInt8Array
 
 Range = tuple[float, float]
 
@@ -70,3 +71,54 @@ class Augmentation:
         for step in self._steps:
             image_HWC = step(image=image_HWC)["image"]
         return image_HWC
+
+
+@final
+class Occlude(A.ImageOnlyTransform):  # type: ignore[misc]
+    """An occluder as a step of an albumentations `Compose`, for pipelines of one's own.
+
+    The landmarks come with the call, as `compose(image=image, landmarks=landmarks)`: float (N, 468, 3), or (468, 3)
+    for one face, in pixels of `image` *as this step meets it*; put it before steps that move pixels. An image may hold
+    many faces; all are covered, one after the other. The draws come from the pipeline's own generator.
+
+    Args:
+        occluder: any occluder, as made from a file of conf/occlusion.
+        p: probability of covering an image.
+    """
+
+    class InitSchema(A.BasicTransform.InitSchema):  # type: ignore[misc]
+        """What albumentations checks: nothing beyond `p`."""
+
+        occluder: Any
+
+    def __init__(self, occluder: Occluder[Any], p: float = 1.0) -> None:
+        super().__init__(p=p)
+        self.occluder = occluder
+
+    @property
+    def targets_as_params(self) -> list[str]:
+        """The landmarks are read with the image."""
+        return ["image", "landmarks"]
+
+    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+        """Draw what is done to each face; raises `LandmarkError` for landmarks of another shape."""
+        faces_FN3 = np.asarray(data["landmarks"], np.float32)
+        if faces_FN3.ndim == 2:
+            faces_FN3 = faces_FN3[None]
+        if faces_FN3.shape[1:] != (LANDMARK_COUNT, 3):
+            raise LandmarkError(
+                f"Occlude wanted landmarks of shape (faces, {LANDMARK_COUNT}, 3), found {faces_FN3.shape}."
+            )
+        height, width = data["image"].shape[:2]
+        rng = self.random_generator
+        return {"faces": [(face, self.occluder.sample(rng, face, (height, width))) for face in faces_FN3]}
+
+    def apply(self, img: UInt8Array, faces: list[tuple[Any, Any]], **params: Any) -> UInt8Array:
+        """Cover all faces of one image, uint8 RGB (H, W, 3)."""
+        for landmarks_N3, drawn in faces:
+            img, _ = self.occluder.apply(img, landmarks_N3, drawn)
+        return img
+
+    def get_transform_init_args_names(self) -> tuple[str, ...]:
+        """For albumentations' printing."""
+        return ("occluder",)

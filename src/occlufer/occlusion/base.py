@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from typing import Generic, TypeVar
+from collections.abc import Sequence
+from typing import Generic, Self, TypeVar
 
 import numpy as np
 
+from occlufer.occlusion.options import checked_range
 from occlufer.types import FloatArray, UInt8Array
 
 ParamsT = TypeVar("ParamsT")
@@ -18,7 +21,20 @@ class Occluder(ABC, Generic[ParamsT]):
     Both steps are pure: the only source of chance is the generator handed to `sample`, and inputs are never changed.
     Sizes are relative to the face, never pixels. A final class takes keyword-only constructor arguments; ranges are
     `(low, high)` tuples called `*_range`.
+
+    Args:
+        severity_range: the dial from 0 (nothing covered) to 1 (worn as it should be). The covered share of the face
+            grows with it, continuously; `scores.covered_share` measures it.
     """
+
+    def __init__(self, *, severity_range: Sequence[float] = (1.0, 1.0)) -> None:
+        self.severity_range = checked_range("severity_range", severity_range, 0.0, 1.0)
+
+    def at_severity(self, severity: float) -> Self:
+        """The same occluder with its dial at one place, 0..1; all other draws stay the same."""
+        other = copy.copy(self)
+        other.severity_range = checked_range("severity", (severity, severity), 0.0, 1.0)
+        return other
 
     @abstractmethod
     def sample(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,9 +17,10 @@ from occlufer.occlusion.tone import Look
 from occlufer.occlusion.warp import Float64, Floats, InverseMap
 from occlufer.types import FloatArray, UInt8Array
 
-_GAIN_ONE = 110.0  # the number that stands for an unchanged brightness in an 8-bit field of gains
+_GAIN_ONE = 160.0  # the number that stands for an unchanged brightness in an 8-bit field of gains
 _OUTLINE = 0.62  # pixels
 _LEAST_BLUR = 0.3  # pixels of sigma below which softening is not worth its time
+_LEAST_SEVERITY = 0.05
 _FINEST_MINIFICATION = 0.4  # octaves that bilinear reading may shrink before the next pyramid level is taken
 
 
@@ -28,23 +30,40 @@ class Template:
 
     Attributes:
         levels: uint8 RGBA, premultiplied by alpha; each level has half the size of the one before.
-        greys: the same without colour.
         origin: canonical (x, y) of the first level's top left corner.
         resolution: pixels of the first level for one canonical unit.
         tone: mean brightness of the opaque part, 0..255: the point about which contrast is changed.
+        frame: canonical (x0, y0, x1, y1) around the occluder without its straps.
     """
 
     levels: tuple[UInt8Array, ...]
-    greys: tuple[UInt8Array, ...]
     origin: tuple[float, float]
     resolution: float
     tone: float
+    frame: tuple[float, float, float, float]
+
+    @property
+    def body_y(self) -> tuple[float, float]:
+        """Canonical y of the upper and lower edge of the occluder without its straps."""
+        return self.frame[1], self.frame[3]
 
     @classmethod
     def from_straight(
-        cls, rgb_HW3: FloatArray, alpha_HW: FloatArray, origin: tuple[float, float], resolution: float
+        cls,
+        rgb_HW3: FloatArray,
+        alpha_HW: FloatArray,
+        origin: tuple[float, float],
+        resolution: float,
+        *,
+        body_HW: FloatArray | None = None,
     ) -> Template:
-        """From straight colour 0..255 and alpha 0..1, both float32 of one size."""
+        """From straight colour 0..255 and alpha 0..1, both float32 of one size.
+
+        Args:
+            rgb_HW3, alpha_HW: the picture.
+            origin, resolution: see the attributes.
+            body_HW: coverage 0..1 of what `frame` goes round; by default `alpha_HW`.
+        """
         premultiplied: FloatArray = np.dstack([rgb_HW3 * alpha_HW[..., None], alpha_HW * 255.0]).astype(
             np.float32
         )
@@ -57,14 +76,8 @@ class Template:
             premultiplied = _halved(premultiplied)
         weight = float(alpha_HW.sum()) + 1e-6
         tone = float((rgb_HW3.mean(2) * alpha_HW).sum() / weight)
-        return cls(tuple(levels), tuple(_grey(level) for level in levels), origin, resolution, tone)
-
-    def saturated(self, level: int, saturation: float) -> UInt8Array:
-        """One level with its colours between grey (0) and full (1)."""
-        if saturation in (0.0, 1.0):
-            return self.levels[level] if saturation else self.greys[level]
-        blended = cv2.addWeighted(self.levels[level], saturation, self.greys[level], 1 - saturation, 0)
-        return np.asarray(blended, np.uint8)
+        frame = _frame(alpha_HW if body_HW is None else body_HW, origin, resolution)
+        return cls(tuple(levels), origin, resolution, tone, frame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +89,8 @@ class Placement:
         box: image rectangle (x0, y0, x1, y1) outside which the template is empty; may leave the image.
         pixels_per_unit: pixels of one canonical unit, about; it chooses the pyramid level.
         node_spacing: pixels between the points at which `inverse` is evaluated; between them it is linear.
+        severity: share of the template's height, 0..1, to which it is pushed together; 0 pastes nothing.
+        kept_y: canonical y that stays in place meanwhile.
         limit_P2: polygon in pixels outside which nothing is pasted (the head), or None.
     """
 
@@ -84,6 +99,8 @@ class Placement:
     pixels_per_unit: float
     limit_P2: Float64 | None = None
     node_spacing: float = 6.0
+    severity: float = 1.0
+    kept_y: float = 0.0
 
 
 def overlay(
@@ -104,51 +121,98 @@ def overlay(
     if x1 <= x0 or y1 <= y0:
         return image, alpha
     region = (slice(y0, y1), slice(x0, x1))
-    picture, gain = _warp(template, placement, look, (x0, y0, x1, y1))
-    cover = picture[..., 3]
-    if placement.limit_P2 is not None:
-        inside = _coverage(placement.limit_P2 - np.array((x0, y0)), (y1 - y0, x1 - x0), fine=1)
-        cover, gain = (
-            np.asarray(cv2.multiply(layer, inside, scale=1 / 255), np.uint8) for layer in (cover, gain)
-        )
-    cover_3 = cv2.merge((cover, cover, cover))
-    colour = cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB)
-    if abs(look.contrast - 1.0) > 0.01:  # contrast about the template's own tone, in premultiplied numbers
-        opaque = cv2.merge((picture[..., 3],) * 3)
-        colour = cv2.addWeighted(colour, look.contrast, opaque, (1 - look.contrast) * template.tone / 255, 0)
-    colour = cv2.multiply(colour, cv2.merge((gain, gain, gain)), scale=1 / _GAIN_ONE)
-    colour = cv2.min(colour, cover_3)  # keeps it premultiplied: nothing is added where alpha is 0
-    kept = cv2.multiply(image_HWC[region], cv2.bitwise_not(cover_3), scale=1 / 255)
-    image[region] = cv2.add(kept, colour)
-    np.multiply(cover, np.float32(1 / 255), out=alpha[region])
+    picture, light = _warp(template, placement, look, (x0, y0, x1, y1))
+    alpha_3 = cover_3 = _thrice(cv2.extractChannel(picture, 3))
+    colour = _coloured(picture, alpha_3, look, template.tone)
+    inside = _inside(placement, (x0, y0, x1, y1))
+    gain = look.brightness / (_GAIN_ONE if light is not None else 255.0)
+    if inside is not None:
+        cover_3 = _product(alpha_3, _thrice(inside), 1 / 255)
+        light = inside if light is None else _product(light, inside, 1 / 255)
+    if light is not None:
+        colour = _product(colour, _thrice(light), gain)
+    else:
+        colour = np.asarray(cv2.convertScaleAbs(colour, alpha=look.brightness), np.uint8)
+    # The lesser of both keeps it premultiplied: nothing is added where alpha is 0.
+    kept = _product(image_HWC[region], np.asarray(cv2.bitwise_not(cover_3), np.uint8), 1 / 255)
+    image[region] = cv2.add(kept, cv2.min(colour, cover_3))
+    np.multiply(cover_3[..., 0], np.float32(1 / 255), out=alpha[region])
     return image, alpha
+
+
+def _coloured(picture: UInt8Array, alpha_3: UInt8Array, look: Look, tone: float) -> UInt8Array:
+    """Premultiplied RGB (h, w, 3) of a premultiplied RGBA picture, with the look's saturation and contrast.
+
+    Args:
+        picture: uint8 (h, w, 4).
+        alpha_3: its alpha, three times.
+        look: see `Look`.
+        tone: brightness 0..255 that a change of contrast leaves alone.
+    """
+    colour = cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB)
+    if look.saturation < 0.99:
+        grey = _thrice(cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY))
+        blended = look.saturation > 0.01
+        colour = cv2.addWeighted(colour, look.saturation, grey, 1 - look.saturation, 0) if blended else grey
+    if abs(look.contrast - 1.0) > 0.02:
+        colour = cv2.addWeighted(colour, look.contrast, alpha_3, (1 - look.contrast) * tone / 255, 0)
+    return np.asarray(colour, np.uint8)
+
+
+def _thrice(layer: Any) -> UInt8Array:
+    """One layer (h, w) as three equal channels (h, w, 3)."""
+    return np.asarray(cv2.merge((layer, layer, layer)), np.uint8)
+
+
+def _product(left: UInt8Array, right: UInt8Array, scale: float) -> UInt8Array:
+    """left * right * scale, rounded and kept in 0..255."""
+    return np.asarray(cv2.multiply(left, right, scale=scale), np.uint8)
 
 
 def _warp(
     template: Template, placement: Placement, look: Look, box: tuple[int, int, int, int]
-) -> tuple[UInt8Array, UInt8Array]:
-    """The template as it appears in `box`, uint8 (h, w, 4), and the light's gain on it, uint8 (h, w)."""
+) -> tuple[UInt8Array, UInt8Array | None]:
+    """The template as it appears in `box`, uint8 (h, w, 4), and the light's gain on it, uint8 (h, w) if uneven."""
     x0, y0, x1, y1 = box
-    across, down = (
-        _interpolation(length, _node_count(length, placement.node_spacing)) for length in (x1 - x0, y1 - y0)
+    spacing = placement.node_spacing
+    (across, at_x), (down, at_y) = (
+        _interpolation(length, _node_count(length, spacing)) for length in (x1 - x0, y1 - y0)
     )
-    xs = np.linspace(x0 + 0.5, x1 - 0.5, across.shape[1])
-    ys = np.linspace(y0 + 0.5, y1 - 0.5, down.shape[1])
-    nodes = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2)
-    canonical = placement.inverse(nodes)
-    minification = template.resolution / max(placement.pixels_per_unit, 1e-3)
-    level = int(
-        np.clip(math.ceil(math.log2(minification) - _FINEST_MINIFICATION), 0, len(template.levels) - 1)
+    columns, rows = across.shape[1], down.shape[1]
+    nodes = np.empty((rows, columns, 2))
+    nodes[..., 0] = at_x + x0
+    nodes[..., 1] = (at_y + y0)[:, None]
+    canonical = placement.inverse(nodes.reshape(-1, 2))
+    severity = max(placement.severity, _LEAST_SEVERITY)
+    if severity < 1:
+        canonical[:, 1] = placement.kept_y + (canonical[:, 1] - placement.kept_y) / severity
+    density = max(placement.pixels_per_unit * math.sqrt(severity), 1e-3)
+    octave = math.ceil(math.log2(template.resolution / density) - _FINEST_MINIFICATION)
+    level = min(max(octave, 0), len(template.levels) - 1)
+    uneven = look.slope != (0.0, 0.0)
+    grid = np.empty((3 if uneven else 2, rows * columns), np.float32)
+    grid[:2] = ((canonical - template.origin) * (template.resolution / 2**level) - 0.5).T
+    if uneven:
+        grid[2] = _GAIN_ONE * look.gain_at(canonical)
+    full = (down @ grid.reshape(-1, rows, columns)) @ across.T
+    warped = cv2.remap(
+        template.levels[level], full[0], full[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
     )
-    place = (canonical - template.origin) * (template.resolution / 2**level) - 0.5
-    grid = np.concatenate([place, _GAIN_ONE * look.gain_at(canonical)[:, None]], 1).astype(np.float32)
-    grid = np.ascontiguousarray(grid.reshape(len(ys), len(xs), 3).transpose(2, 0, 1))
-    full = (down @ grid) @ across.T
-    picture = template.saturated(level, look.saturation)
-    warped = cv2.remap(picture, full[0], full[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     if look.blur > _LEAST_BLUR:
         warped = cv2.GaussianBlur(warped, (0, 0), look.blur)
-    return np.asarray(warped, np.uint8), full[2].astype(np.uint8)
+    return np.asarray(warped, np.uint8), full[2].astype(np.uint8) if uneven else None
+
+
+def _inside(placement: Placement, box: tuple[int, int, int, int]) -> UInt8Array | None:
+    """Where the template may be painted, uint8 (h, w) 0..255, or None for everywhere."""
+    x0, y0, x1, y1 = box
+    inside = None
+    if placement.limit_P2 is not None:
+        inside = _coverage(placement.limit_P2 - (x0, y0), (y1 - y0, x1 - x0), fine=1)
+    if placement.severity < _LEAST_SEVERITY:  # too thin to draw: it fades instead
+        everywhere = np.full((y1 - y0, x1 - x0), 255, np.uint8) if inside is None else inside
+        inside = np.asarray(cv2.convertScaleAbs(everywhere, alpha=placement.severity / _LEAST_SEVERITY))
+    return inside
 
 
 def _node_count(length: int, spacing: float) -> int:
@@ -156,11 +220,15 @@ def _node_count(length: int, spacing: float) -> int:
 
 
 @functools.lru_cache(maxsize=4096)
-def _interpolation(length: int, nodes: int) -> FloatArray:
-    """Matrix (length, nodes) that spreads values at evenly spaced nodes linearly over `length` pixel centres."""
+def _interpolation(length: int, nodes: int) -> tuple[FloatArray, Float64]:
+    """Matrix (length, nodes) that spreads values at evenly spaced nodes linearly over `length` pixel centres.
+
+    With it the places of the nodes, in pixels: the first and last lie on the first and last pixel's centre.
+    """
     at = np.linspace(0.0, nodes - 1.0, length) if length > 1 else np.zeros(1)
     matrix = np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(nodes)[None]))
-    return np.ascontiguousarray(matrix, dtype=np.float32)
+    places = np.linspace(0.5, length - 0.5, nodes)
+    return np.ascontiguousarray(matrix, dtype=np.float32), places
 
 
 def _halved(picture: FloatArray) -> FloatArray:
@@ -171,10 +239,16 @@ def _halved(picture: FloatArray) -> FloatArray:
     return np.asarray(half, np.float32)
 
 
-def _grey(level: UInt8Array) -> UInt8Array:
-    """A premultiplied RGBA picture without colour."""
-    grey = cv2.cvtColor(level, cv2.COLOR_RGBA2GRAY)
-    return np.dstack([grey, grey, grey, level[..., 3]])
+def _frame(
+    alpha_HW: FloatArray, origin: tuple[float, float], resolution: float
+) -> tuple[float, float, float, float]:
+    """Canonical rectangle (x0, y0, x1, y1) around what is more than half opaque."""
+    rows, columns = np.flatnonzero((alpha_HW > 0.5).any(1)), np.flatnonzero((alpha_HW > 0.5).any(0))
+    if not len(rows):
+        rows, columns = np.arange(alpha_HW.shape[0]), np.arange(alpha_HW.shape[1])
+    x0, x1 = (origin[0] + float(at) / resolution for at in (columns[0], columns[-1] + 1))
+    y0, y1 = (origin[1] + float(at) / resolution for at in (rows[0], rows[-1] + 1))
+    return x0, y0, x1, y1
 
 
 def polygon_mask(polygon_P2: Floats, hw: tuple[int, int]) -> FloatArray:
@@ -190,9 +264,9 @@ def _coverage(polygon_P2: Floats, hw: tuple[int, int], *, fine: int) -> UInt8Arr
     """
     height, width = hw
     away = polygon_P2 - polygon_P2.mean(0)
-    length = np.sqrt((away * away).sum(1, keepdims=True)) + 1e-6
+    length = np.sqrt(np.einsum("ij,ij->i", away, away))[:, None] + 1e-6
     points = (polygon_P2 - away * np.minimum(_OUTLINE / fine / length, 1.0)) * fine - 0.5
-    fixed = np.rint(np.clip(points * 16, -(2**24), 2**24)).astype(np.int32)
+    fixed = np.rint(np.minimum(np.maximum(points * 16, -(2**24)), 2**24)).astype(np.int32)
     mask = np.zeros((height * fine, width * fine), np.uint8)
     cv2.fillPoly(mask, [fixed], (255,), cv2.LINE_AA, 4)
     if fine > 1:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from occlufer.occlusion.base import Occluder
-from occlufer.occlusion.options import draw_name, normalised
+from occlufer.occlusion.options import name_at, normalised
 from occlufer.types import ConfigError, FloatArray, UInt8Array, unknown_name
 
 
@@ -38,6 +39,7 @@ class Mixed(Occluder[MixedParams]):
     """
 
     def __init__(self, *, occluders: Mapping[str, Occluder[Any]], weights: Mapping[str, float]) -> None:
+        super().__init__()
         for name in weights:
             if name not in occluders:
                 raise ConfigError(unknown_name("occluder in mixed.weights", name, occluders))
@@ -49,11 +51,17 @@ class Mixed(Occluder[MixedParams]):
         self.occluders = dict(occluders)
         self.shares = normalised("mixed.weights", weights)
 
+    def at_severity(self, severity: float) -> Self:
+        """The same distribution over the same occluders, each with its dial at one place."""
+        other = copy.copy(self)
+        other.occluders = {name: occluder.at_severity(severity) for name, occluder in self.occluders.items()}
+        return other
+
     def sample(
         self, rng: np.random.Generator, landmarks_N3: FloatArray, image_hw: tuple[int, int]
     ) -> MixedParams:
         """Draw the occluder, then its parameters."""
-        name = draw_name(rng, self.shares)
+        name = name_at(self.shares, float(rng.random()))
         return MixedParams(name, self.occluders[name].sample(rng, landmarks_N3, image_hw))
 
     def apply(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from occlufer.types import ConfigError
 
 Range = tuple[float, float]
@@ -22,9 +20,9 @@ def checked_range(what: str, values: Sequence[float], lowest: float, highest: fl
     return numbers[0], numbers[1]
 
 
-def draw(rng: np.random.Generator, bounds: Range) -> float:
-    """One number, uniform between the bounds; takes exactly one number from the generator."""
-    return float(bounds[0] + (bounds[1] - bounds[0]) * rng.random())
+def between(bounds: Range, at: float) -> float:
+    """The number a share `at` (0..1) of the way between the bounds."""
+    return bounds[0] + (bounds[1] - bounds[0]) * at
 
 
 def normalised(what: str, weights: Mapping[str, float]) -> dict[str, float]:
@@ -36,9 +34,8 @@ def normalised(what: str, weights: Mapping[str, float]) -> dict[str, float]:
     return {name: weight / total for name, weight in values.items()}
 
 
-def draw_name(rng: np.random.Generator, shares: Mapping[str, float]) -> str:
-    """One name, by share; takes exactly one number from the generator."""
-    at = rng.random()
+def name_at(shares: Mapping[str, float], at: float) -> str:
+    """The name at which a uniform number `at` in [0, 1) arrives when the shares are laid end to end."""
     for name, share in shares.items():
         at -= share
         if at < 0:

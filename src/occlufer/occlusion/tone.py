@@ -5,8 +5,10 @@ An occluder that is brighter, sharper or more colourful than its photo is a shor
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +21,7 @@ _SKIN = (
     36, 266, 206, 426, 214, 434, 210, 430, 200, 199, 18, 135, 364,
 )  # fmt: skip
 _SKIN_INDEX = np.array(_SKIN)
+_PROBE_INDEX = np.array([*_SKIN, *range(0, 468, 7)])  # the rest tells the contrast: eyes, brows, lips, hair
 _REGRESSORS = np.column_stack([np.ones(len(_SKIN)), topology.mean_mesh()[_SKIN_INDEX, :2]])
 _FIT = np.linalg.pinv(_REGRESSORS)
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -46,9 +49,9 @@ class Look:
     blur: float = 0.0
 
     def gain_at(self, canonical_P2: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The light's factor (P,) at canonical points (P, 2)."""
-        light = 1.0 + canonical_P2 @ np.array(self.slope)
-        gain: NDArray[np.float64] = np.clip(self.brightness * np.clip(light, 0.5, 1.5), 0.0, 2.2)
+        """The light's factor (P,) at canonical points (P, 2), 0.5..1.5, 1 at the origin."""
+        light = canonical_P2 @ self.slope
+        gain: NDArray[np.float64] = np.minimum(np.maximum(1.0 + light, 0.5), 1.5)
         return gain
 
 
@@ -59,13 +62,15 @@ def measure_look(image_HWC: UInt8Array, landmarks_N3: FloatArray, *, brightness:
     mask on dark skin stays a white mask.
     """
     height, width = image_HWC.shape[:2]
-    columns = np.clip(landmarks_N3[:, 0], 0, width - 1).astype(np.intp)
-    rows = np.clip(landmarks_N3[:, 1], 0, height - 1).astype(np.intp)
-    points = image_HWC[rows, columns].astype(np.float32)
-    skin = points[_SKIN_INDEX] @ _LUMA
-    _, right, down = (float(value) for value in _FIT @ skin)
-    mean = float(skin.mean()) + 1.0
-    spread = float(np.std(points @ _LUMA)) / mean
+    probes = landmarks_N3[_PROBE_INDEX, :2]
+    columns = np.minimum(np.maximum(probes[:, 0], 0), width - 1).astype(np.intp)
+    rows = np.minimum(np.maximum(probes[:, 1], 0), height - 1).astype(np.intp)
+    points = image_HWC[rows, columns]
+    luma = points.astype(np.float32) @ _LUMA
+    _, right, down = (_FIT @ luma[: len(_SKIN)]).tolist()
+    mean = float(luma[: len(_SKIN)].mean()) + 1.0
+    deviation = luma - luma.mean()
+    spread = math.sqrt(float(deviation @ deviation) / len(luma)) / mean
     chroma = float((points.max(1) - points.min(1)).mean())
     return Look(
         brightness=brightness * _clamp((mean / _USUAL_BRIGHTNESS) ** 0.55, 0.3, 1.12),
@@ -88,13 +93,12 @@ def _blur(image_HWC: UInt8Array, landmarks_N3: FloatArray) -> float:
     a soft one grows with it.
     """
     height, width = image_HWC.shape[:2]
-    (left, top), (right, bottom) = (
-        (float(x), float(y))
-        for x, y in (landmarks_N3[_FEATURES, :2].min(0), landmarks_N3[_FEATURES, :2].max(0))
-    )
+    corners = landmarks_N3[_FEATURES, :2]
+    (left, top), (right, bottom) = corners.min(0).tolist(), corners.max(0).tolist()
     x0, y0 = int(_clamp(left, 0, width - 8)), int(_clamp(top, 0, height - 8))
     x1, y1 = int(_clamp(right, x0 + 8, width)), int(_clamp(bottom, y0 + 8, height))
-    rows = image_HWC[y0 : y1 : max(1, (y1 - y0) // 24), x0:x1, 1].astype(np.int16)
-    near = float(np.abs(rows[:, 1:] - rows[:, :-1]).mean())
-    far = float(np.abs(rows[:, 4:] - rows[:, :-4]).mean()) + 1e-3
+    rows = np.ascontiguousarray(image_HWC[y0 : y1 : max(1, (y1 - y0) // 24), x0:x1, 1])
+    lines, length = rows.shape
+    near = cv2.norm(rows[:, 1:], rows[:, :-1], cv2.NORM_L1) / (lines * (length - 1))
+    far = cv2.norm(rows[:, 4:], rows[:, :-4], cv2.NORM_L1) / (lines * (length - 4)) + 1e-3
     return _clamp((0.42 - near / far) / 0.12, 0.0, 1.0) * 1.2

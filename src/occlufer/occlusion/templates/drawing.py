@@ -75,10 +75,13 @@ class Canvas:
         distance: FloatArray = cv2.distanceTransform(inside, cv2.DIST_L2, 5) / np.float32(self.resolution)
         return distance
 
-    def template(self, rgb: FloatArray, alpha: FloatArray) -> Template:
-        """Finish: straight colour 0..255 (h, w, 3) and alpha 0..1 (h, w), made exactly symmetric."""
+    def template(self, rgb: FloatArray, alpha: FloatArray, *, body: FloatArray | None = None) -> Template:
+        """Finish: straight colour 0..255 (h, w, 3) and alpha 0..1 (h, w), made exactly symmetric.
+
+        `body` is the coverage of the occluder without its straps; by default `alpha`.
+        """
         rgb, alpha = (rgb + rgb[:, ::-1]) / 2, (alpha + alpha[:, ::-1]) / 2
-        return Template.from_straight(rgb, alpha, (-self.half_width, self.top), self.resolution)
+        return Template.from_straight(rgb, alpha, (-self.half_width, self.top), self.resolution, body_HW=body)
 
     def _fixed(self, path: Points | Floats) -> NDArray[np.int32]:
         points = (np.asarray(path, np.float64) - (-self.half_width, self.top)) * self.resolution

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 
+import cv2
 import numpy as np
 
+from occlufer.occlusion.band import PLATE_EDGE, STRAP_END
 from occlufer.occlusion.compositing import Template
+from occlufer.occlusion.templates.artwork import Artwork, known_shares
 from occlufer.occlusion.templates.drawing import Canvas, bump, over, smooth, smoothstep, symmetric, weave
 from occlufer.types import FloatArray
 
@@ -17,15 +21,7 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 }
 """Shell colours, RGB."""
 
-PLATE_EDGE = 0.66
-"""Where the front plate ends and the side panel begins, along the band."""
-TEMPLE = 1.06
-"""Where the side panel ends and the strap begins."""
-STRAP_END = 1.7
-HALF_HEIGHT = 0.32
-"""The drawing reaches from -HALF_HEIGHT to HALF_HEIGHT; placement stretches it to the face's brows and nose."""
-
-_CANVAS = Canvas(half_width=1.75, top=-0.45, bottom=0.5, resolution=260)
+_CANVAS = Canvas(half_width=1.75, top=-0.45, bottom=0.5, resolution=200)
 _SHELL = (
     (0.0, -0.315), (0.30, -0.318), (0.56, -0.305), (0.70, -0.285), (0.90, -0.215), (1.06, -0.15), (1.10, -0.08),
     (1.10, 0.06), (1.04, 0.15), (0.86, 0.215), (0.70, 0.275), (0.58, 0.31), (0.40, 0.325), (0.27, 0.315), (0.17, 0.26),
@@ -40,9 +36,25 @@ _STRAP = ((1.0, -0.085), (1.3, -0.075), (STRAP_END, -0.07), (STRAP_END, 0.07), (
 _CAMERAS = ((0.50, -0.17, 0.042), (0.52, 0.16, 0.042), (0.0, -0.20, 0.022))
 
 
-@functools.lru_cache(maxsize=len(COLOURS))
-def headset(colour: str) -> Template:
-    """The headset in one of `COLOURS`."""
+class Standalone(Artwork):
+    """Standalone VR headsets.
+
+    Args:
+        colours: weights of `COLOURS`.
+        front: not unrolled but as a camera before the face sees it, without the strap, for placements that lay it flat.
+    """
+
+    def __init__(self, *, colours: Mapping[str, float], front: bool = False) -> None:
+        super().__init__(known_shares("headset colour", colours, COLOURS))
+        self.front = front
+
+    def template(self, variant: str) -> Template:
+        """The headset in one of `COLOURS`."""
+        return _draw(variant, self.front)
+
+
+@functools.lru_cache(maxsize=2 * len(COLOURS))
+def _draw(colour: str, front: bool) -> Template:
     _, y = _CANVAS.grid()
     shell, pad = _CANVAS.fill(smooth(symmetric(_SHELL))), _CANVAS.fill(smooth(symmetric(_PAD)))
     strap = np.maximum(*(_CANVAS.fill([(side * px, py) for px, py in _STRAP]) for side in (-1, 1)))
@@ -53,7 +65,22 @@ def headset(colour: str) -> Template:
     plastic = _shell(np.array(COLOURS[colour], np.float32), _CANVAS.depth(shell))
     for paint, coverage in ((np.dstack([cloth] * 3), strap), (np.dstack([foam] * 3), pad), (plastic, shell)):
         picture, alpha = over(picture, alpha, paint.astype(np.float32), coverage)
-    return _CANVAS.template(np.clip(picture, 0, 255), alpha)
+    if front:
+        picture, alpha, pad = (_from_the_front(layer) for layer in (picture, alpha, pad))
+    return _CANVAS.template(np.clip(picture, 0, 255), alpha, body=pad)
+
+
+def _from_the_front(layer: FloatArray) -> FloatArray:
+    """Foreshorten the side panels of an unrolled layer (h, w, ...), and cut the strap off."""
+    x, y = _CANVAS.grid()
+    u = np.interp(np.abs(x[0]), (0.0, PLATE_EDGE, 0.79, 0.80), (0.0, PLATE_EDGE, 1.14, 9.0)) * np.sign(x[0])
+    columns = ((u + _CANVAS.half_width) * _CANVAS.resolution - 0.5).astype(np.float32)
+    rows = ((y[:, :1] - _CANVAS.top) * _CANVAS.resolution - 0.5).astype(np.float32)
+    maps = np.broadcast_to(columns, x.shape).copy(), np.broadcast_to(rows, x.shape).copy()
+    seen: FloatArray = cv2.remap(layer, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT).astype(
+        np.float32
+    )
+    return seen
 
 
 def _shell(colour: FloatArray, depth: FloatArray) -> FloatArray:

@@ -1,0 +1,106 @@
+"""What face masks have in common: layers, loops, colours and patterns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from occlufer.occlusion.compositing import Template
+from occlufer.occlusion.templates.drawing import Canvas, Points, over, smooth, smoothstep, symmetric
+from occlufer.types import FloatArray
+
+MASK_CANVAS = Canvas(half_width=1.05, top=-0.2, bottom=1.5, resolution=220)
+"""From above the brows to below the chin, beyond both ears."""
+
+COLOURS: dict[str, tuple[int, int, int]] = {
+    "blue": (139, 184, 212),
+    "white": (214, 216, 217),
+    "green": (150, 196, 178),
+    "black": (52, 53, 56),
+    "pink": (224, 178, 188),
+    "navy": (48, 62, 104),
+    "grey": (140, 142, 146),
+    "red": (158, 58, 60),
+    "beige": (206, 184, 156),
+    "teal": (52, 128, 132),
+}
+"""Fabric colours, RGB."""
+
+EAR_LOOPS: tuple[Points, ...] = (
+    ((0.69, 0.41), (0.745, 0.31), (0.79, 0.20), (0.85, 0.09), (0.90, 0.02)),
+    ((0.69, 0.70), (0.75, 0.62), (0.80, 0.53), (0.86, 0.46), (0.92, 0.41)),
+)
+"""From the corners of a mask to the ears, on the subject's left."""
+
+
+def sheet_of(half: Points) -> FloatArray:
+    """Coverage 0..1 (h, w) of a mask whose left half is outlined from top to bottom, corners rounded."""
+    return MASK_CANVAS.fill(smooth(symmetric(half)))
+
+
+def assemble(
+    rgb: FloatArray,
+    sheet: FloatArray,
+    *,
+    cords: Sequence[Points] = EAR_LOOPS,
+    cord_width: float = 0.026,
+    cord_colour: tuple[float, float, float] = (225.0, 225.0, 225.0),
+    shadow_strength: float = 0.55,
+) -> Template:
+    """Lay a mask over its cords, and both over the shadow that they cast on the skin.
+
+    Args:
+        rgb: straight colour 0..255 of the mask, (h, w, 3).
+        sheet: its coverage 0..1 (h, w).
+        cords: paths on the subject's left; mirrored.
+    """
+    canvas = MASK_CANVAS
+    y = canvas.grid()[1]
+    shadow = np.clip(canvas.soften(sheet, 0.035) * shadow_strength, 0, 1) * (1 - smoothstep(0.45, 0.7, y))
+    picture, alpha = np.zeros_like(rgb), shadow.astype(np.float32)
+    if cords:
+        drawn = np.maximum.reduce([canvas.stroke(path, cord_width) for path in cords])
+        drawn = np.maximum(drawn, drawn[:, ::-1])
+        picture, alpha = over(
+            picture, alpha, np.broadcast_to(np.array(cord_colour, np.float32), rgb.shape), drawn
+        )
+    picture, alpha = over(picture, alpha, rgb, sheet)
+    return canvas.template(np.clip(picture, 0, 255), alpha, body=sheet)
+
+
+def cord_for(colour: str) -> tuple[float, float, float]:
+    """Dark cords for dark masks, so that they do not shine."""
+    return (70.0, 70.0, 72.0) if colour in ("black", "navy") else (225.0, 225.0, 225.0)
+
+
+def face_light(x: FloatArray, y: FloatArray) -> FloatArray:
+    """Light from above on something as round as a face, about 1."""
+    light: FloatArray = 1.06 - 0.26 * (np.abs(x) / 0.75) ** 2.2 - 0.22 * smoothstep(0.98, 1.26, y)
+    return light
+
+
+PATTERNS = ("plain", "stripes", "dots", "checks")
+
+
+def patterned(rgb: FloatArray, pattern: str, x: FloatArray, y: FloatArray) -> FloatArray:
+    """Print one of `PATTERNS` on straight colour (h, w, 3): lighter on dark cloth, darker on light cloth."""
+    if pattern == "plain":
+        return rgb
+    if pattern == "stripes":
+        print_ = smoothstep(0.2, 0.5, np.sin(2 * np.pi * (y + 0.05 * x**2) / 0.15).astype(np.float32))
+    elif pattern == "dots":
+        row = np.floor(y / 0.11)
+        across = np.mod(np.abs(x) + 0.065 * np.mod(row, 2), 0.13) - 0.065
+        print_ = smoothstep(
+            0.034, 0.024, np.sqrt(across**2 + (np.mod(y, 0.11) - 0.055) ** 2).astype(np.float32)
+        )
+    else:
+        bars = [
+            smoothstep(-0.2, 0.2, np.sin(2 * np.pi * np.abs(v) / 0.18).astype(np.float32)) for v in (x, y)
+        ]
+        print_ = (bars[0] + bars[1]) / 2
+    toward = np.float32(235.0 if rgb.mean() < 130 else 40.0)
+    strength = np.float32(0.55 if toward > 130 else 0.35)
+    printed: FloatArray = rgb + (toward - rgb) * (strength * print_)[..., None]
+    return printed
