@@ -32,7 +32,7 @@ def table(monkeypatch, tmp_path):
                 found = known.get(image_HWC.tobytes())
                 return Detection(found, "A" if found is not None else "missed: no face")
 
-        monkeypatch.setattr(scoring, "LandmarkDetector", Detector)
+        monkeypatch.setattr(placement, "LandmarkDetector", Detector)
         box = Box(region="eyes")
         return placement.score_table(faces, range(6), cache, box, settings=DetectorSettings(), seed=0)
 
