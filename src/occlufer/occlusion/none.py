@@ -11,6 +11,9 @@ from occlufer.types import FloatArray, UInt8Array
 class NoOcclusion(Occluder[None]):
     """Leaves the face as it is; draws nothing from the generator, so that it is paired with every other condition."""
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def sample(self, rng: np.random.Generator, landmarks_N3: FloatArray, image_hw: tuple[int, int]) -> None:
         """Nothing to draw."""
 
