@@ -159,6 +159,24 @@ def test_a_missing_root_says_which_setting(run_command, tmp_path):
         run_command("train", ["dataset=fer2013", f"paths.outputs={tmp_path}"])
 
 
+def test_an_unfinished_run_that_was_moved_is_refused(run_command, inputs, tmp_path):
+    run_command("train", [*outputs(inputs, tmp_path / "old"), "conditions=[none]"])
+    run = only_run(tmp_path / "old")
+    for name in ("run.json", "trained.json"):
+        (run.folder / name).unlink()
+    (tmp_path / "old").rename(tmp_path / "new")
+    with pytest.raises(RunError, match=r"was moved here from .*old"):
+        run_command("train", [*outputs(inputs, tmp_path / "new"), "conditions=[none]"])
+
+
+def test_a_run_that_fails_before_its_data_are_read_is_seen_by_the_report(run_command, tmp_path):
+    with pytest.raises(DatasetError):
+        run_command(
+            "train", ["dataset=fer2013", "dataset.root=/nowhere", f"paths.outputs={tmp_path}", "logger=csv"]
+        )
+    assert "/nowhere" in only_run(tmp_path).state()
+
+
 @pytest.mark.parametrize("trainer", ["gpu", "ddp"])
 def test_gpu_trainers_set_what_gpus_like(trainer):
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):

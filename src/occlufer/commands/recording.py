@@ -56,11 +56,19 @@ def open_run(settings: Settings) -> Iterator[Run]:
 
 
 def resume_point(run: Run) -> str | None:
-    """The checkpoint to go on from, None for a fresh run; raises `RunError` when it is damaged."""
+    """The checkpoint to go on from, None for a fresh run; raises `RunError` when it is damaged or was moved."""
     if not run.checkpoint_last.is_file():
         return None
-    epoch = int(_load_checkpoint(run.checkpoint_last)["epoch"]) + 1
-    say(f"{run.name}: going on after epoch {epoch}.")
+    checkpoint = _load_checkpoint(run.checkpoint_last)
+    here = run.checkpoint_last.parent
+    for state in checkpoint["callbacks"].values():
+        # Lightning forgets the best score when the folder has another name, and a worse epoch would then be the best.
+        if isinstance(state, dict) and Path(state.get("dirpath", here)) != here:
+            raise RunError(
+                f"The unfinished run {run.folder} was moved here from {Path(state['dirpath']).parent}. Move it back "
+                "to go on, or delete it to train it from its start."
+            )
+    say(f"{run.name}: going on after epoch {int(checkpoint['epoch']) + 1}.")
     return str(run.checkpoint_last)
 
 
@@ -141,6 +149,10 @@ class Recorder:
                 if not isinstance(error, OccluferError):
                     content["traceback"] = traceback.format_exc()
                 with contextlib.suppress(OccluferError):  # the disk may be full
+                    if not (
+                        self.run.folder / "config.yaml"
+                    ).is_file():  # else the report would not see a run here
+                        self.run.write_config(self.settings)
                     self.run.write_json("failure.json", content)
             raise
 
