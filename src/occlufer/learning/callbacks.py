@@ -41,6 +41,10 @@ class History(Callback):
         """Wall seconds of training, earlier sessions up to their last checkpoint included."""
         return self._seconds_before + time.monotonic() - self._started
 
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin to count: drawing faces and finding landmarks are no training."""
+        self._started = time.monotonic()
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Add the epoch's row."""
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
