@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import open_dict
 
 from occlufer.commands.options import conf_folder
+
+# A suite that was started in the background inherits an ignored Ctrl-C, and so would the commands that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What a developer has set up for real runs must not reach the tests.
 for _name in [name for name in os.environ if name.startswith("WANDB_")]:
