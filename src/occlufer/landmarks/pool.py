@@ -6,11 +6,7 @@ threads.
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -20,9 +16,9 @@ from typing import Protocol
 from occlufer.landmarks.cache import CacheRecord
 from occlufer.landmarks.detector import MISSED_UNREADABLE, Detection, DetectorSettings
 from occlufer.types import ImageError, LandmarkError, UInt8Array
+from occlufer.workers import for_children, settle_worker
 
 _IN_FLIGHT = 3  # chunks a worker: one at work, the rest so that it never waits for the parent
-_THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class ImageSource(Protocol):
@@ -94,7 +90,7 @@ def run(job: Job, chunks: Sequence[Chunk], workers: int) -> Generator[list[Resul
     waiting: set[Future[list[Result]]] = set()
     left = iter(chunks)
     try:
-        with _for_children():  # all workers start with the first task
+        with for_children():  # all workers start with the first task
             waiting.add(pool.submit(_look, next(left)))
         for chunk in left:
             waiting.add(pool.submit(_look, chunk))
@@ -121,25 +117,6 @@ def _results(finished: set[Future[list[Result]]]) -> Iterator[list[Result]]:
         yield future.result()
 
 
-@contextlib.contextmanager
-def _for_children() -> Iterator[None]:
-    """What processes started inside inherit: one thread each, and Ctrl-C left to the parent."""
-    before = {name: os.environ.get(name) for name in _THREAD_LIMITS}
-    os.environ.update(dict.fromkeys(_THREAD_LIMITS, "1"))
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_main_thread else None
-    try:
-        yield
-    finally:
-        if in_main_thread:
-            signal.signal(signal.SIGINT, handler)
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
 _worker: tuple[Job, Detector] | None = None  # set in worker processes only
 
 
@@ -147,18 +124,9 @@ def _start_worker(job: Job) -> None:
     import cv2
 
     global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    settle_worker()
     cv2.setNumThreads(1)
     _worker = job, job.make_detector(job.settings)
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for its next task for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _look(chunk: Chunk) -> list[Result]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import os
-import signal
-import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -16,10 +13,10 @@ import cv2
 
 from occlufer.synthesis.faces import DrawnFace, draw_face
 from occlufer.types import OccluferError
+from occlufer.workers import for_children, settle_worker
 
 _CHUNK = 16  # faces a task: about .3 s of work
 _ALONE = 64  # fewer faces are drawn sooner than processes have started
-_THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,7 @@ def draw_all(task: Task, workers: int | None) -> Generator[DrawnFace, None, None
     pool = ProcessPoolExecutor(count, mp_context=spawn, initializer=_start_worker)
     chunks = [range(start, min(start + _CHUNK, task.size)) for start in range(0, task.size, _CHUNK)]
     try:
-        with _for_children():  # processes start as tasks come in
+        with for_children():  # processes start as tasks come in
             results = pool.map(_draw_chunk, [task] * len(chunks), chunks)
         for faces in results:
             yield from faces
@@ -77,34 +74,6 @@ def _draw_chunk(task: Task, indices: range) -> list[DrawnFace]:
     return [task.draw(index) for index in indices]
 
 
-@contextlib.contextmanager
-def _for_children() -> Iterator[None]:
-    """What processes started inside inherit: one thread each, and Ctrl-C left to the parent."""
-    before = {name: os.environ.get(name) for name in _THREAD_LIMITS}
-    os.environ.update(dict.fromkeys(_THREAD_LIMITS, "1"))
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_main_thread else None
-    try:
-        yield
-    finally:
-        if in_main_thread:
-            signal.signal(signal.SIGINT, handler)
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
 def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    settle_worker()
     cv2.setNumThreads(1)
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for its next task for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
