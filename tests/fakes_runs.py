@@ -109,7 +109,7 @@ def make_run(
     _write_samples(run.folder / "figures" / "samples.png", seed)
     best = int(history["val_f1_macro"].idxmax())
     run.finish(RunSummary(
-        name=run.name, study=study.name, condition=condition, dataset=dataset, model=model, seed=seed,
+        name=run.name, study=study.name, condition=condition, dataset=dataset, model=model, seed=seed, fold=None,
         config_hash=config_hash(config), conditions=tuple(tests), best_epoch=best,
         best_score=float(history["val_f1_macro"].max()), epochs=epochs, seconds=61.5 * epochs, finished=now(),
         counts={"train": 8 * n, "validation": n, "test": n, "dropped": 9}, parameters=1_234_567,

@@ -25,7 +25,7 @@ from occlufer.runs import (
 from occlufer.types import RunError
 
 SUMMARY = RunSummary(
-    name="mask_resnet10t_seed0_12345678", study="first", condition="mask", dataset="fer2013", model="resnet10t", seed=0,
+    name="mask_resnet10t_seed0_12345678", study="first", condition="mask", dataset="fer2013", model="resnet10t", seed=0, fold=None,
     config_hash="12345678", conditions=("none", "mask"), best_epoch=3, best_score=0.5, epochs=5, seconds=12.5,
     finished="2026-01-01T00:00:00+00:00", counts={"train": 7, "validation": 7, "test": 7, "dropped": 1},
     parameters=10, notes=("a note – with a dash",),
@@ -124,11 +124,11 @@ def change_summary(run: Run, **fields: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))
 
 
-@pytest.mark.parametrize("found", [0, 2, None, "1"])
+@pytest.mark.parametrize("found", [0, 1, 3, None, "2"])
 def test_another_format_is_refused_in_both_directions(whole, found):
     change_summary(whole, format=found)
     with pytest.raises(
-        RunError, match=rf"has format {found!r}, .* reads format 1\. Read it with the version that"
+        RunError, match=rf"has format {found!r}, .* reads format 2\. Read it with the version that"
     ):
         whole.summary()
 

@@ -37,7 +37,7 @@ import yaml
 from occlufer.files import atomic_path, write_text
 from occlufer.types import EXPRESSIONS, RunError
 
-FORMAT = 1
+FORMAT = 2
 """Version of the run folder; a reader refuses a newer one and says so for an older one."""
 
 PROBABILITY_COLUMNS: tuple[str, ...] = tuple(f"prob_{name}" for name in EXPRESSIONS)
@@ -52,7 +52,7 @@ PREDICTION_COLUMNS: tuple[str, ...] = (
 )
 
 # What does not change a result is left out of the hash that names a run.
-_NOT_IDENTITY = ("paths", "study", "logger", "loader.num_workers", "loader.pin_memory", "landmarks.workers",
+_NOT_IDENTITY = ("paths", "study", "published", "logger", "loader.num_workers", "loader.pin_memory", "landmarks.workers",
                  "dataset.cache", "dataset.workers", "trainer.enable_progress_bar", "names")  # fmt: skip
 
 
@@ -65,6 +65,7 @@ class RunSummary:
         study: the study's name.
         condition: name of the occlusion that the network was trained under.
         dataset, model, seed: what it was trained on, which network, which seed.
+        fold: which fold of a cross-validation was held out for validation (from 0); None without one.
         config_hash: 8 hex digits, see `config_hash`.
         conditions: the test conditions in predictions.parquet, in order.
         best_epoch: epoch (from 0) of the checkpoint that was scored.
@@ -83,6 +84,7 @@ class RunSummary:
     dataset: str
     model: str
     seed: int
+    fold: int | None
     config_hash: str
     conditions: tuple[str, ...]
     best_epoch: int

@@ -207,6 +207,7 @@ class Recorder:
                 dataset=names["dataset"],
                 model=names["model"],
                 seed=int(self.settings["seed"]),
+                fold=self.settings["fold"],
                 config_hash=self.run.name.rsplit("_", 1)[1],
                 conditions=tuple(data.conditions),
                 finished=now(),

@@ -16,11 +16,14 @@ class FaceDataset(ABC):
         name: short lower-case name, used in caches and run folders.
         manifest: the validated table of faces.
         notes: sentences about what was dropped or odd, for the run's record and the report.
+        covered: whether the images show faces that are covered already (published masked sets, real headsets). No
+            landmarks are looked for in them, and no occluder is placed: they are used as they are.
     """
 
     name: str
     manifest: Manifest
     notes: tuple[str, ...] = ()
+    covered: bool = False
 
     @abstractmethod
     def load_image(self, index: int) -> UInt8Array:
