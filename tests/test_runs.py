@@ -25,9 +25,9 @@ from occlufer.runs import (
 from occlufer.types import RunError
 
 SUMMARY = RunSummary(
-    name="mask_resnet10t_seed0_12345678", study="first", condition="mask", dataset="fer2013", model="resnet10t", seed=0, fold=None,
-    config_hash="12345678", conditions=("none", "mask"), best_epoch=3, best_score=0.5, epochs=5, seconds=12.5,
-    finished="2026-01-01T00:00:00+00:00", counts={"train": 7, "validation": 7, "test": 7, "dropped": 1},
+    name="mask_resnet10t_seed0_12345678", study="first", condition="mask", dataset="fer2013", model="resnet10t", seed=0,
+    fold=None, config_hash="12345678", conditions=("none", "mask"), best_epoch=3, best_score=0.5, epochs=5,
+    seconds=12.5, finished="2026-01-01T00:00:00+00:00", counts={"train": 7, "validation": 7, "test": 7, "dropped": 1},
     parameters=10, notes=("a note – with a dash",),
 )  # fmt: skip
 

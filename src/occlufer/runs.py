@@ -52,8 +52,9 @@ PREDICTION_COLUMNS: tuple[str, ...] = (
 )
 
 # What does not change a result is left out of the hash that names a run.
-_NOT_IDENTITY = ("paths", "study", "published", "logger", "loader.num_workers", "loader.pin_memory", "landmarks.workers",
-                 "dataset.cache", "dataset.workers", "trainer.enable_progress_bar", "names")  # fmt: skip
+_NOT_IDENTITY = ("paths", "study", "published", "logger", "loader.num_workers", "loader.pin_memory",
+                 "landmarks.workers", "dataset.cache", "dataset.workers", "trainer.enable_progress_bar",
+                 "names")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
