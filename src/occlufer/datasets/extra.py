@@ -1,0 +1,213 @@
+"""More training images, made from a dataset's own faces: de-occluded, frontalised, or by any outside tool."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import final
+
+import pandas as pd
+
+from occlufer.datasets.base import FaceDataset
+from occlufer.datasets.images import EXTENSIONS
+from occlufer.datasets.manifest import COLUMNS, Manifest, named
+from occlufer.datasets.stores import FileStore
+from occlufer.types import EXPRESSIONS, DatasetError, ImageError, UInt8Array
+
+LIST_NAME = "extra.csv"
+"""Columns: path (below the folder), source (the key of the face that the image was made from), and, if wanted for a
+check, expression (its name). Without this file, images are tied to their sources by name."""
+
+_PREFIX = "extra/"
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """An extra image: its path below the folder, and the row of the dataset that it was made from."""
+
+    path: str
+    source_row: int
+
+
+@final
+class WithExtra(FaceDataset):
+    """A dataset with more training images, each tied to the face that it was made from.
+
+    An extra image has the label and the subject of its source. It is used only where its source is in the train split:
+    what was made from a validation or test face, of this split or of this fold, is left out, and so is what was made
+    from a face that is not there (`dataset.limit`, dropped copies). An image that is byte for byte a validation or test
+    face is left out too. Keys are `extra/` and the path.
+
+    Args:
+        faces: the dataset; splits and folds are settled before.
+        folder: holds the images, in any folders below, and perhaps `LIST_NAME`. Without that list the path of an
+            image must be its source's key but for the ending, or its file name the file name of one key alone.
+
+    Raises:
+        DatasetError: no such folder, no images, a list that names unknown files or other expressions than the
+            sources have, or no image at all that can be tied to a face.
+    """
+
+    def __init__(self, faces: FaceDataset, folder: str | Path) -> None:
+        self._faces = faces
+        root = Path(folder).expanduser().absolute()
+        if not root.is_dir():
+            raise DatasetError(
+                f"dataset.extra={folder} is no folder. Give dataset.extra=DIR, where DIR holds images made from "
+                f"training faces and {LIST_NAME} with the columns path and source."
+            )
+        self._store = FileStore(root)
+        listed = root / LIST_NAME
+        sources = _from_list(listed) if listed.is_file() else _from_names(root, faces)
+        rows = {key: row for row, key in enumerate(faces.manifest.keys)}
+        made = [_Made(path, rows[source]) for path, source in sources.items() if source in rows]
+        if not made:
+            raise DatasetError(
+                f"dataset.extra={folder}: none of its {len(sources)} images is tied to a face of {faces.name} "
+                f"({named(sources)}). Name each image like the face that it was made from, or write {LIST_NAME} with "
+                f"the columns path and source, where a source is a key such as {faces.manifest.keys[0]!r}."
+            )
+        if listed.is_file():
+            _check_expressions(listed, made, faces.manifest)
+        kept, notes = self._leak_free(made, folder)
+        if len(made) < len(sources):
+            notes.append(
+                f"{len(sources) - len(made)} extra images were left out: their source is not among the faces."
+            )
+        self.name, self.covered = faces.name, faces.covered
+        self.manifest = _joined(faces.manifest, kept)
+        self.notes = (*faces.notes, *notes)
+
+    def load_image(self, index: int) -> UInt8Array:
+        """Read one image, uint8 RGB (H, W, 3); raises `ImageError` when it cannot be decoded."""
+        if index < len(self._faces):
+            return self._faces.load_image(index)
+        return self._store.load(self.manifest.row(index).source)
+
+    def content_digest(self, index: int) -> bytes:
+        """16 bytes (BLAKE2b) of the stored image."""
+        if index < len(self._faces):
+            return self._faces.content_digest(index)
+        return self._store.digest(self.manifest.row(index).source)
+
+    def _leak_free(self, made: list[_Made], folder: str | Path) -> tuple[list[_Made], list[str]]:
+        """Those whose source is a training face, and which copy no face of another split; sentences on the rest."""
+        manifest = self._faces.manifest
+        tied = [image for image in made if manifest.splits[image.source_row] == "train"]
+        held_out = _digests(self._faces) if tied else set()
+        copies = {image.path for image in tied if self._store.digest(image.path) in held_out}
+        kept = [image for image in tied if image.path not in copies]
+        notes = [f"{len(kept)} extra training images from {folder}."]
+        if len(made) > len(tied):
+            notes.append(
+                f"{len(made) - len(tied)} extra images were left out: they were made from validation or test faces."
+            )
+        if copies:
+            notes.append(f"{len(copies)} extra images were left out as copies of validation or test faces.")
+        return kept, notes
+
+
+def _digests(faces: FaceDataset) -> set[bytes]:
+    """Of all faces that are not for training."""
+    found = set()
+    for index, split in enumerate(faces.manifest.splits):
+        if split != "train":
+            try:
+                found.add(faces.content_digest(index))
+            except ImageError:  # it cannot be read, so no image can be its copy
+                continue
+    return found
+
+
+def _joined(manifest: Manifest, made: list[_Made]) -> Manifest:
+    """The dataset's rows as they are, then one for each extra image."""
+    rows = []
+    for image in made:
+        source = manifest.row(image.source_row)
+        rows.append((_PREFIX + image.path, image.path, source.label, "train", source.subject))
+    more = pd.DataFrame(rows, columns=list(COLUMNS))
+    frame = pd.concat([manifest.frame, more], ignore_index=True) if rows else manifest.frame
+    # Checked again for the keys; classes that the dataset's own limit left empty stay its affair.
+    repeated = frame["key"].duplicated()
+    if repeated.any():
+        raise DatasetError(
+            f"dataset.extra: these keys are taken: {named(frame.loc[repeated, 'key'])}. Rename them."
+        )
+    frame["subject"] = frame["subject"].astype(object).where(frame["subject"].notna(), None)
+    return Manifest(frame, name=manifest.name, classes=manifest.classes)
+
+
+def _from_list(path: Path) -> dict[str, str | None]:
+    """Read `LIST_NAME`: path -> key of the source."""
+    table = _read_list(path)
+    _refuse(path, "leads out of its folder", [name for name in table["path"] if not _stays_inside(name)])
+    _refuse(path, "is listed more than once", table.loc[table["path"].duplicated(), "path"])
+    _refuse(path, "is no file", [name for name in table["path"] if not (path.parent / name).is_file()])
+    return dict(zip(table["path"], table["source"], strict=True))
+
+
+def _read_list(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # pandas' parser errors are ValueErrors, as are bytes that are no UTF-8
+        raise DatasetError(
+            f"{path} cannot be read as a table ({' '.join(str(error).split())}). "
+            "Wanted: a CSV file with the columns path and source."
+        ) from None
+    missing = [name for name in ("path", "source") if name not in table.columns]
+    if missing:
+        raise DatasetError(
+            f"{path} lacks the columns {', '.join(missing)}; found: {', '.join(map(str, table.columns))}."
+        )
+    return table
+
+
+def _check_expressions(path: Path, made: list[_Made], manifest: Manifest) -> None:
+    """Where the list names expressions, they must be those of the sources."""
+    table = _read_list(path)
+    if "expression" not in table.columns:
+        return
+    named_there = dict(zip(table["path"], table["expression"], strict=True))
+    wrong = [
+        f"{image.path} ({named_there[image.path]}, its source {expression})"
+        for image in made
+        if named_there[image.path] != (expression := EXPRESSIONS[manifest.labels[image.source_row]])
+    ]
+    _refuse(path, "names another expression than its source has", wrong)
+
+
+def _refuse(path: Path, what: str, offenders: Iterable[str]) -> None:
+    if found := list(offenders):
+        raise DatasetError(f"{path}: {named(found)}: each {what}. Correct the list, or make it again.")
+
+
+def _stays_inside(path: str) -> bool:
+    parts = PurePosixPath(path)
+    return bool(path) and not parts.is_absolute() and ".." not in parts.parts
+
+
+def _from_names(root: Path, faces: FaceDataset) -> dict[str, str | None]:
+    """Tie images to sources by path, or by file name where that is the name of one face alone."""
+    by_path: dict[str, str] = {}
+    by_stem: defaultdict[str, list[str]] = defaultdict(list)
+    for key in faces.manifest.keys:
+        bare = PurePosixPath(key)
+        by_path[str(bare.with_suffix(""))] = key
+        by_stem[bare.stem].append(key)
+    sources: dict[str, str | None] = {}
+    for path in sorted(root.rglob("*")):
+        if path.suffix.lower() in EXTENSIONS and path.is_file():
+            bare = PurePosixPath(path.relative_to(root).as_posix())
+            alike = by_stem.get(bare.stem, [])
+            only = alike[0] if len(alike) == 1 else None
+            sources[str(bare)] = by_path.get(str(bare.with_suffix("")), only)
+    if not sources:
+        raise DatasetError(
+            f"dataset.extra={root} holds no images ({', '.join(sorted(EXTENSIONS))}) and no {LIST_NAME}."
+        )
+    return sources

@@ -1,0 +1,1 @@
+"""Bringing faces back: to the front, and from under an occluder."""
