@@ -66,6 +66,25 @@ def test_public_test_is_validation_where_private_test_is_there(tmp_path: Path, l
 
 
 @pytest.mark.parametrize("layout", ["folders", "fer2013.csv", "icml_face_data.csv"])
+def test_both_halves_of_the_test_part_can_be_tested_on(tmp_path: Path, layout: str):
+    """As in study B: 7,178 test faces, and validation out of train."""
+    root = make_fake(tmp_path, layout=layout, per_class=10, private_test=True)
+    dataset = FER2013(root=root, public_test="test", validation_share=0.2)
+    usages = {"train": {"Training"}, "validation": {"Training"}, "test": {"PublicTest", "PrivateTest"}}
+    for split, count in (("train", 8), ("validation", 2), ("test", 20)):
+        keys = dataset.manifest.keys[dataset.manifest.indices(split)]
+        assert len(keys) == count * len(EXPRESSIONS)
+        assert {
+            usage for usage in usages["test"] | {"Training"} if any(usage in key for key in keys)
+        } == usages[split]
+
+
+def test_an_unknown_use_of_public_test_is_refused(tmp_path: Path):
+    with pytest.raises(DatasetError, match=r"Unknown dataset\.public_test 'tset'. Did you mean 'test'"):
+        FER2013(root=make_fake(tmp_path), public_test="tset")
+
+
+@pytest.mark.parametrize("layout", ["folders", "fer2013.csv", "icml_face_data.csv"])
 def test_without_private_test_validation_is_carved_out_of_train(tmp_path: Path, layout: str):
     dataset = FER2013(root=make_fake(tmp_path, layout=layout, per_class=10), validation_share=0.2)
     counts = dataset.manifest.counts()

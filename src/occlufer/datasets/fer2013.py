@@ -12,9 +12,10 @@ from PIL import Image
 from occlufer.datasets.assembly import Assembly, StoredFaces, existing_root
 from occlufer.datasets.fakes import FakeImages, grey48, texture
 from occlufer.datasets.fer2013_csv import CSV_NAMES, read_csv, write_csv
+from occlufer.datasets.layouts import wrong_layout
 from occlufer.datasets.stores import ArrayStore, FileStore, ImageStore
 from occlufer.datasets.trees import DEFAULT_SPLITS, FolderMap, read_tree, subfolders
-from occlufer.types import EXPRESSIONS, DatasetError, UInt8Array
+from occlufer.types import EXPRESSIONS, DatasetError, UInt8Array, unknown_name
 
 FOLDERS: dict[str, str] = {
     "angry": "anger",
@@ -43,7 +44,7 @@ class FER2013(StoredFaces):
     """FER2013, 48x48 grey faces, as it comes: `{train,test}/<class>/` folders or one of three csv layouts.
 
     PublicTest is validation where PrivateTest is there (by the file names' beginnings, or by the column
-    Usage). Otherwise test is what there is, and validation is carved out of train; a csv file without the
+    Usage), unless `public_test` says otherwise. Otherwise test is what there is, and validation is carved out of train; a csv file without the
     column Usage has its test part carved out too. Labels are mapped by name: csv codes and folder order
     differ.
 
@@ -56,6 +57,8 @@ class FER2013(StoredFaces):
         root: the folder or csv file; None raises with the way to give one. A folder may hold it one level
             down in a folder `fer2013`.
         name: short name for caches and run folders.
+        public_test: "validation", or "test": then both halves of the published test part are tested on, and
+            validation is carved out of train.
         validation_share, test_share, split_seed, duplicates, unreadable, limit: see
             `occlufer.datasets.assembly.Assembly`.
 
@@ -70,6 +73,7 @@ class FER2013(StoredFaces):
         *,
         root: str | Path | None,
         name: str = "fer2013",
+        public_test: str = "validation",
         validation_share: float = 0.1,
         test_share: float = 0.1,
         split_seed: int = 0,
@@ -85,9 +89,11 @@ class FER2013(StoredFaces):
             unreadable=unreadable,
             limit=limit,
         )
+        if public_test not in (known := ("validation", "test")):
+            raise DatasetError(unknown_name("dataset.public_test", str(public_test), known))
         self.name = name
         self.root = _locate(existing_root(root, name=name, wanted=_WANTED), name)
-        frame, self._store, notes = _read(self.root, name)
+        frame, self._store, notes = _read(self.root, name, public_test)
         if set(frame["split"]) == {"train"}:
             notes = (*notes, _CARVED_TEST)
         self.manifest, more, self._digests = assembly.assemble(
@@ -109,18 +115,13 @@ def _locate(root: Path, name: str) -> Path:
         for csv_name in CSV_NAMES:
             if (folder / csv_name).is_file():
                 return folder / csv_name
-    found = sorted(path.name + "/" * path.is_dir() for path in root.iterdir())
-    archives = [entry for entry in found if entry.lower().endswith((".zip", ".tar.gz", ".tgz"))]
-    hint = f" Unzip {archives[0]} first." if archives else ""
-    raise DatasetError(
-        f"{name}: {root} holds no FER2013. Wanted: {_WANTED}. Found: {', '.join(found[:8]) or 'nothing'}"
-        f"{', ...' if len(found) > 8 else ''}.{hint}"
-    )
+    raise wrong_layout(root, name=name, title="FER2013", option="fer2013", wanted=_WANTED)
 
 
-def _read(root: Path, name: str) -> tuple[pd.DataFrame, ImageStore, tuple[str, ...]]:
+def _read(root: Path, name: str, public_test: str) -> tuple[pd.DataFrame, ImageStore, tuple[str, ...]]:
     if root.is_file():
         table = read_csv(root)
+        table.frame["split"] = table.frame["split"].replace("validation", public_test)
         return table.frame, ArrayStore(table.images_NHW), ()
     tree = read_tree(
         root,
@@ -132,7 +133,7 @@ def _read(root: Path, name: str) -> tuple[pd.DataFrame, ImageStore, tuple[str, .
     file_name = frame["source"].str.rsplit("/", n=1).str[-1]
     in_test = frame["split"] == "test"
     if "validation" not in tree.split_folders and (in_test & file_name.str.startswith("PrivateTest")).any():
-        frame.loc[in_test & file_name.str.startswith("PublicTest"), "split"] = "validation"
+        frame.loc[in_test & file_name.str.startswith("PublicTest"), "split"] = public_test
     return frame, FileStore(root), tree.notes
 
 

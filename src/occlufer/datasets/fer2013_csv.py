@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +39,13 @@ class CsvFaces:
     images_NHW: UInt8Array
 
 
-def read_csv(path: Path) -> CsvFaces:
+def read_csv(path: Path, *, labels: Sequence[str | None] = CSV_LABELS) -> CsvFaces:
     """Parse a FER2013 csv file; columns are found by name, spaces around names and values do not matter.
+
+    Args:
+        path: the file.
+        labels: expression of each code from 0 in the column `emotion`; None for codes whose rows are left out of the
+            table (their images stay in the array, so that `source` counts rows of the file).
 
     Raises:
         DatasetError: a file that is no csv text, a missing column, no rows, or a row with a bad label, usage,
@@ -53,10 +58,12 @@ def read_csv(path: Path) -> CsvFaces:
             warnings.simplefilter("error")  # numpy only warns about text that is no number
             for number, (line, emotion, usage, text) in enumerate(_cells(path, csv.reader(handle))):
                 where = f"{path}, line {line}"
-                label = _label(emotion, where)
+                expression = _expression(emotion, where, labels)
                 spelling, split = _usage(usage, where)
                 pixels += _pixels(text, where).tobytes()
-                rows.append((f"{spelling}_{number:05d}", number, label, split, None))
+                if expression is not None:
+                    label = EXPRESSIONS.index(expression)
+                    rows.append((f"{spelling}_{number:05d}", number, label, split, None))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(
             f"{path} cannot be read as a csv file: {error}. Unpack the dataset again."
@@ -90,11 +97,11 @@ def _cells(path: Path, reader: Iterator[list[str]]) -> Iterator[tuple[int, str, 
         yield line, row[emotion].strip(), None if usage is None else row[usage].strip(), row[pixels]
 
 
-def _label(emotion: str, where: str) -> int:
-    if emotion not in {str(code) for code in range(len(CSV_LABELS))}:
-        codes = ", ".join(f"{code} {expression}" for code, expression in enumerate(CSV_LABELS))
+def _expression(emotion: str, where: str, labels: Sequence[str | None]) -> str | None:
+    if emotion not in {str(code) for code in range(len(labels))}:
+        codes = ", ".join(f"{code} {expression or 'left out'}" for code, expression in enumerate(labels))
         raise DatasetError(f"{where}: emotion {emotion[:20]!r} is not a FER2013 label. Wanted: {codes}.")
-    return EXPRESSIONS.index(CSV_LABELS[int(emotion)])
+    return labels[int(emotion)]
 
 
 def _usage(usage: str | None, where: str) -> tuple[str, str]:
@@ -124,16 +131,25 @@ def _pixels(text: str, where: str) -> UInt8Array:
     return values.astype(np.uint8)
 
 
-def write_csv(path: Path, faces: Iterable[tuple[str, int, UInt8Array]]) -> Path:
+def write_csv(
+    path: Path,
+    faces: Iterable[tuple[str, int, UInt8Array]],
+    *,
+    labels: Sequence[str] = CSV_LABELS,
+    names: Sequence[str] = EXPRESSIONS,
+) -> Path:
     """Write (usage, label, uint8 (48, 48)) rows in the layout that the file's name stands for; for tests.
 
+    A label is an index into `names`; what is written is the name's place in `labels`.
+
     Raises:
-        DatasetError: a file name that is not in `CSV_NAMES`.
+        DatasetError: a file name that is neither in `CSV_NAMES` nor `ckextended.csv`, which has the same columns.
     """
     columns = {
         "fer2013.csv": ["emotion", "pixels", "Usage"],
         "icml_face_data.csv": ["emotion", " Usage", " pixels"],
         "train.csv": ["emotion", "pixels"],
+        "ckextended.csv": ["emotion", "pixels", "Usage"],
     }
     if path.name not in columns:
         raise DatasetError(f"There is no csv layout {path.name!r}. Known: {', '.join(columns)}.")
@@ -142,7 +158,7 @@ def write_csv(path: Path, faces: Iterable[tuple[str, int, UInt8Array]]) -> Path:
         writer.writerow(columns[path.name])
         for usage, label, image in faces:
             cells = {
-                "emotion": CSV_LABELS.index(EXPRESSIONS[label]),
+                "emotion": labels.index(names[label]),
                 "pixels": " ".join(map(str, image.ravel().tolist())),
                 "Usage": usage,
             }

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from occlufer.datasets.images import EXTENSIONS
+from occlufer.datasets.layouts import nearest_layout
 from occlufer.datasets.manifest import COLUMNS, named
 from occlufer.types import EXPRESSIONS, SPLITS, DatasetError, unknown_name
 
@@ -203,7 +204,7 @@ class _Listing:
         self.classes.add(expression)
         label = EXPRESSIONS.index(expression)
         prefix = folder.relative_to(self.root).as_posix()
-        for below in _files(folder):
+        for below in files_below(folder):
             key = f"{prefix}/{below}"
             if os.path.splitext(below)[1].lower() not in EXTENSIONS:  # noqa: PTH122 - ten times faster than Path
                 self.others.append(key)
@@ -251,7 +252,7 @@ class _Listing:
         return Tree(frame, classes, split_folders, tuple(notes))
 
 
-def _files(folder: Path) -> list[str]:
+def files_below(folder: Path) -> list[str]:
     """Paths of all files below a folder, POSIX text relative to it, sorted; hidden ones do not count."""
     found: list[str] = []
     for parent, folders, files in os.walk(folder, onerror=_refuse):
@@ -282,7 +283,9 @@ def _wrong_layout(
     root: Path, name: str, folders: Sequence[Path], classes: FolderMap, splits: FolderMap
 ) -> DatasetError:
     inner = [path for path in folders if any(splits.knows(x) or classes.knows(x) for x in subfolders(path))]
-    hint = "Point dataset.root=DIR at the folder that holds them, or map yours by dataset.classes."
+    hint = nearest_layout(root, "image_folder") or (
+        "Point dataset.root=DIR at the folder that holds them, or map yours by dataset.classes."
+    )
     if len(inner) == 1:
         hint = f"Did you mean dataset.root={inner[0]}?"
     found = f"the folders {named(path.name for path in folders)}" if folders else "no folders"
