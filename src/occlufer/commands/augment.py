@@ -1,0 +1,225 @@
+"""`occlufer augment`: more training images of rare expressions, made from the dataset's own faces."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from occlufer.commands.app import build, command, plain
+from occlufer.commands.checks import check_augment
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from occlufer.data.pairs import CoveredPairs
+    from occlufer.types import UInt8Array
+
+    Make = Callable[
+        [int, int], UInt8Array | None
+    ]  # (row of the manifest, which image of it) -> image, or nothing
+
+_SCORED = 500  # held-out faces on which the de-occluder is compared with the plain fills
+
+
+@command("augment")
+def main(config: DictConfig) -> None:
+    """Write images until each expression has the wanted number of training faces; what is there already stays."""
+    from occlufer.commands.assemble import make_faces, prepare_landmarks
+    from occlufer.commands.console import say
+    from occlufer.data.pairs import CoveredPairs
+    from occlufer.files import locked
+
+    settings = plain(config)
+    check_augment(settings)
+    folder = Path(settings["output"]).expanduser()
+    faces = make_faces(settings)
+    cache, _ = prepare_landmarks(settings, faces)
+
+    def pairs(split: str, *, fixed: bool) -> CoveredPairs:
+        return CoveredPairs(
+            faces=faces, indices=_usable(faces, cache, split), cache=cache, view=build(settings["view"]),
+            occluder=build(settings["occlusion"]), side=settings["deoccluder"]["side"], seed=settings["seed"],
+            fixed=fixed,
+        )  # fmt: skip
+
+    with locked(folder / "augment", on_wait=say):
+        _check_same(folder, settings)
+        train = pairs("train", fixed=False)
+        orders, wanted = _plan(train, settings)
+        say(_sentence(wanted))
+        if not any(wanted.values()):
+            return
+        make = (
+            _frontal(train, settings)
+            if settings["method"] == "frontal"
+            else _deoccluded(train, pairs("validation", fixed=True), settings, folder)
+        )
+        rows = _written(folder, train, orders, wanted, make)
+    say(f"{rows:,} images in {folder}. Train with them: dataset.extra={folder}")
+
+
+def _usable(faces: Any, cache: Any, split: str) -> Any:
+    from occlufer.data.datamodule import usable_faces
+    from occlufer.types import DatasetError
+
+    indices = faces.manifest.indices(split)
+    kept = indices[usable_faces(faces, cache)[indices]]
+    if not len(kept):
+        raise DatasetError(
+            f"{faces.name}: the {split} split has no face with landmarks, and augment needs some."
+        )
+    return kept
+
+
+def _check_same(folder: Path, settings: Mapping[str, Any]) -> None:
+    """One folder holds the images of one configuration: a mixture of two could not be made again."""
+    from occlufer.files import write_text
+    from occlufer.types import ConfigError
+
+    ours = {name: value for name, value in settings.items() if name not in ("paths", "output", "target")}
+    stated = json.dumps(ours, indent=2, sort_keys=True, default=str)
+    path = folder / "augment.json"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(path, stated)
+    elif path.read_text(encoding="utf-8", errors="replace") != stated:
+        raise ConfigError(
+            f"{folder} holds images that were made with other settings (augment.json says which; only target may "
+            "change). Give another output=DIR, or delete that folder."
+        )
+
+
+def _plan(
+    train: CoveredPairs, settings: Mapping[str, Any]
+) -> tuple[dict[int, np.ndarray[Any, Any]], dict[int, int]]:
+    """For each label its training faces in a shuffled order, and how many images it lacks."""
+    import math
+
+    import numpy as np
+
+    from occlufer.types import seeded_rng
+
+    labels = train.faces.manifest.labels[train.indices]
+    orders = {
+        int(label): seeded_rng(settings["seed"], int(label)).permutation(train.indices[labels == label])
+        for label in np.unique(labels)
+    }
+    most = max(map(len, orders.values()))
+    goal = math.ceil(settings["target"] * most)
+    return orders, {label: max(goal - len(order), 0) for label, order in orders.items()}
+
+
+def _sentence(wanted: Mapping[int, int]) -> str:
+    from occlufer.types import EXPRESSIONS
+
+    parts = [f"{EXPRESSIONS[label]} {count:,}" for label, count in wanted.items() if count]
+    return f"Images to make: {', '.join(parts) or 'none, the target is reached without any'}."
+
+
+def _frontal(train: CoveredPairs, settings: Mapping[str, Any]) -> Make:
+    """One image of each face whose yaw lies in the range."""
+    from occlufer.restoration.frontal import Frontalizer, yaw_degrees
+
+    turn = Frontalizer(fill=settings["frontal"]["fill"])
+    low, high = settings["frontal"]["yaw_range"]
+
+    def make(index: int, number: int) -> UInt8Array | None:
+        if number:
+            return None  # a face has one frontal image
+        image_HWC, landmarks_N3 = train.seen(index)
+        return (
+            turn(image_HWC, landmarks_N3).image_HWC if low <= abs(yaw_degrees(landmarks_N3)) <= high else None
+        )
+
+    return make
+
+
+def _deoccluded(
+    train: CoveredPairs, validation: CoveredPairs, settings: Mapping[str, Any], folder: Path
+) -> Make:
+    """Train the de-occluder, say how good it is, and cover and restore each face as often as asked."""
+    from occlufer.commands.console import out, table
+    from occlufer.commands.restoring import quality, restorer, trained_deoccluder
+    from occlufer.files import write_text
+
+    network = trained_deoccluder(
+        train, validation, settings["deoccluder"], seed=settings["seed"], folder=folder / "deoccluder"
+    )
+    scores = quality(network, validation, most=_SCORED)
+    write_text(folder / "quality.json", json.dumps(scores.to_dict("records"), indent=2))
+    out.print(table(scores.round(4), "Held-out faces, inside the mask"))
+    restore = restorer(network, settings["deoccluder"]["side"])
+
+    def make(index: int, number: int) -> UInt8Array | None:
+        face = train.covered(index, number)
+        return restore(face) if float(face.alpha_HW.max()) > 0 else None
+
+    return make
+
+
+def _written(
+    folder: Path,
+    train: CoveredPairs,
+    orders: Mapping[int, np.ndarray[Any, Any]],
+    wanted: Mapping[int, int],
+    make: Make,
+) -> int:
+    """Make what is wanted and not there yet, and list it; returns the number of images."""
+    import pandas as pd
+
+    from occlufer.commands.console import progress, say
+    from occlufer.datasets.extra import LIST_NAME
+    from occlufer.files import atomic_path
+    from occlufer.types import EXPRESSIONS
+
+    rows: list[tuple[str, str, str]] = []
+    total = sum(wanted.values())
+    with progress("Making images") as update:
+        for label, order in orders.items():
+            made = _of_expression(folder / EXPRESSIONS[label], train, order, make)
+            mine = []
+            for key, path in itertools.islice(made, wanted[label]):
+                mine.append((path.relative_to(folder).as_posix(), key, EXPRESSIONS[label]))
+                update(len(rows) + len(mine), total)
+            rows += mine
+            if len(mine) < wanted[label]:
+                lacking = f"{EXPRESSIONS[label]}: {len(mine):,} of {wanted[label]:,}"
+                say(f"{lacking}; no face is left that could serve for more.")
+    with atomic_path(folder / LIST_NAME) as temporary:
+        pd.DataFrame(rows, columns=["path", "source", "expression"]).to_csv(temporary, index=False)
+    return len(rows)
+
+
+def _of_expression(
+    folder: Path, train: CoveredPairs, order: np.ndarray[Any, Any], make: Make
+) -> Iterator[tuple[str, Path]]:
+    """Go round the faces, again and again, until a whole round brings nothing: (key of a face, an image of it)."""
+    from PIL import Image
+
+    from occlufer.files import atomic_path
+
+    for number in itertools.count():
+        fruitful = False
+        for index in map(int, order):
+            key = train.faces.manifest.row(index).key
+            path = folder / f"{hashlib.blake2b(key.encode(), digest_size=6).hexdigest()}_{number}.png"
+            if not path.is_file():
+                image_HWC = make(index, number)
+                if image_HWC is None:
+                    continue
+                with atomic_path(path) as temporary:
+                    Image.fromarray(image_HWC).save(temporary, format="PNG")
+            fruitful = True
+            yield key, path
+        if not fruitful:
+            return
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""The de-occluder of `occlufer augment`: trained, compared with the plain fills, and put to work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
+from torch.utils.data import DataLoader
+
+from occlufer.commands.console import say
+from occlufer.data.pairs import CoveredFace, CoveredPairs, Pair
+from occlufer.data.sampler import FaceSampler
+from occlufer.learning.callbacks import AtomicCheckpointIO
+from occlufer.learning.deoccluder import DeOccluder, masked_error, masked_psnr, masked_ssim
+from occlufer.restoration.fills import fill_inpainted, fill_mean
+from occlufer.types import RunError, UInt8Array
+
+Restore = Callable[[CoveredFace], UInt8Array]
+"""A covered face -> the restored one, uint8 RGB of the same size."""
+
+
+class _Told(pl.Callback):
+    """A line after each epoch."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        scores = trainer.callback_metrics
+        say(
+            f"De-occluder: epoch {trainer.current_epoch + 1} of {trainer.max_epochs}, held-out faces inside the mask: "
+            f"PSNR {float(scores['val_psnr']):.2f} dB, SSIM {float(scores['val_ssim']):.3f}"
+        )
+
+
+def trained_deoccluder(
+    train: CoveredPairs, validation: CoveredPairs, settings: Mapping[str, Any], *, seed: int, folder: Path
+) -> DeOccluder:
+    """Train a de-occluder in `folder`, or go on with the one that is there; returned ready to use.
+
+    Args:
+        train, validation: pairs of the training faces, and of the faces that it is scored on.
+        settings: the `deoccluder` settings of conf/augment.yaml.
+        seed: of weights and order.
+        folder: holds last.ckpt.
+
+    Raises:
+        RunError: a checkpoint that cannot be read.
+    """
+    pl.seed_everything(seed, verbose=False)
+    network = DeOccluder(widths=settings["widths"], lr=settings["lr"], seed=seed)
+    last = folder / "last.ckpt"
+    trainer = pl.Trainer(
+        accelerator="auto",
+        devices=1,
+        max_epochs=settings["epochs"],
+        callbacks=[
+            _Told(),
+            ModelCheckpoint(
+                dirpath=folder,
+                filename="last",
+                monitor=None,
+                save_on_train_epoch_end=True,
+                enable_version_counter=False,
+            ),
+        ],
+        plugins=[AtomicCheckpointIO()],
+        logger=False,
+        default_root_dir=str(folder),
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+        log_every_n_steps=1,
+    )
+    batches = _loader(train, settings, seed, shuffle=True)
+    held_out = _loader(validation, settings, seed, shuffle=False)
+    going_on = str(last) if last.is_file() else None
+    try:
+        trainer.fit(network, batches, held_out, ckpt_path=going_on, weights_only=True)
+    except (RuntimeError, KeyError, EOFError) as error:
+        if going_on is None:
+            raise
+        raise RunError(
+            f"{last} cannot be gone on from ({error}). Delete it and run again, or give another output=DIR."
+        ) from error
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    return network.eval()
+
+
+def _loader(
+    pairs: CoveredPairs, settings: Mapping[str, Any], seed: int, *, shuffle: bool
+) -> DataLoader[Pair]:
+    sampler = FaceSampler(count=len(pairs), seed=seed, shuffle=shuffle)
+    return DataLoader(
+        pairs,
+        batch_size=settings["batch_size"],
+        sampler=sampler,
+        num_workers=settings["num_workers"],
+        persistent_workers=settings["num_workers"] > 0,
+        generator=torch.Generator(),
+        drop_last=shuffle and len(pairs) % settings["batch_size"] == 1,
+    )
+
+
+def restorer(network: DeOccluder, side: int) -> Restore:
+    """The network as a function: it works at `side` pixels, and what nothing covers keeps its own pixels."""
+
+    def restore(face: CoveredFace) -> UInt8Array:
+        batch = face.resized(side).tensors()
+        with torch.inference_mode():
+            painted = network(batch["occluded"][None], batch["alpha"][None])[0]
+        small = (painted * 255).round().byte().permute(1, 2, 0).numpy()
+        restored = CoveredFace(small, small, face.alpha_HW).resized(face.clean_HWC.shape[0]).clean_HWC
+        # A shadow of the occluder lies in its alpha too: all that was touched is painted.
+        touched_HW1 = (face.alpha_HW > 0)[..., None]
+        return np.where(touched_HW1, restored, face.clean_HWC)
+
+    return restore
+
+
+def quality(network: DeOccluder, pairs: CoveredPairs, *, most: int) -> pd.DataFrame:
+    """How near each way of filling comes to the clean face, inside the mask.
+
+    Args:
+        pairs: held-out faces; the first `most` that anything covers are scored.
+
+    Returns:
+        Columns way, error (mean absolute difference, 0..1), psnr (dB), ssim, faces; a row for the de-occluder, the mean
+        colour and OpenCV's inpainting.
+    """
+    ways: dict[str, Restore] = {
+        "de-occluder": restorer(network, pairs.side),
+        "mean colour": lambda face: fill_mean(face.occluded_HWC, face.alpha_HW),
+        "OpenCV inpainting": lambda face: fill_inpainted(face.occluded_HWC, face.alpha_HW),
+    }
+    rows = []
+    for face in _covered_faces(pairs, most):
+        truth = face.tensors()
+        for way, fill in ways.items():
+            restored = CoveredFace(fill(face), face.occluded_HWC, face.alpha_HW).tensors()["clean"]
+            pair = (restored[None], truth["clean"][None], truth["alpha"][None])
+            rows.append((way, *(float(score(*pair)) for score in (masked_error, masked_psnr, masked_ssim))))
+    frame = pd.DataFrame(rows, columns=["way", "error", "psnr", "ssim"])
+    grouped = frame.groupby("way", sort=False)
+    return grouped.mean().assign(faces=grouped.size()).reset_index()
+
+
+def _covered_faces(pairs: CoveredPairs, most: int) -> Iterator[CoveredFace]:
+    found = 0
+    for index in map(int, pairs.indices):
+        face = pairs.covered(index, 0, side=pairs.side).resized(pairs.side)
+        if found < most and float(face.alpha_HW.max()) > 0:
+            found += 1
+            yield face

@@ -1,0 +1,77 @@
+"""What a stored run may build: reading somebody's run must not run their code."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from occlufer.commands.options import conf_folder
+from occlufer.types import RunError
+
+PACKAGES: tuple[str, ...] = (
+    *(f"occlufer.{room}" for room in ("data", "datasets", "landmarks", "learning", "occlusion", "tracking")),
+    "torch.nn",
+    "torch.optim",
+)
+"""Their classes may be built; of their functions only those that a file of conf names."""
+
+_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+_TARGET = re.compile(r"^\s*_target_:\s*([\w.]+)", re.MULTILINE)
+
+
+def check_targets(config: Any, where: str, *, trusted: Sequence[str] = ()) -> None:
+    """Refuse a stored configuration that would build more than the parts of a run.
+
+    Args:
+        config: a configuration in plain dicts and lists.
+        where: what to call it in the message.
+        trusted: packages of the user's own whose classes and functions may be built too.
+
+    Raises:
+        RunError: it names anything else to build, or holds an interpolation (`${...}`): a stored configuration is
+            resolved, and an interpolation could read environment variables here.
+    """
+    if isinstance(config, Mapping):
+        target = config.get("_target_")
+        if target is not None and not _may_build(target, trusted):
+            raise RunError(
+                f"{where} asks to build {target!r}; a stored run may only build classes of {', '.join(PACKAGES)} and "
+                "what conf names. If you trust who made it, say trusted=[PACKAGE], the first part of that name."
+            )
+        for value in config.values():
+            check_targets(value, where, trusted=trusted)
+    elif isinstance(config, list | tuple):
+        for value in config:
+            check_targets(value, where, trusted=trusted)
+    elif isinstance(config, str) and "${" in config:
+        raise RunError(
+            f"{where} holds the interpolation {config!r}; runs are stored with their values. It was changed since: "
+            "write the value itself, or train the run again."
+        )
+
+
+def _may_build(target: object, trusted: Sequence[str]) -> bool:
+    if not isinstance(target, str) or not _NAME.fullmatch(target):
+        return False
+    return target in _named_in_conf() or target.split(".")[0] in trusted or _is_own_class(target)
+
+
+@functools.lru_cache(maxsize=1)
+def _named_in_conf() -> frozenset[str]:
+    files = conf_folder().rglob("*.yaml")
+    return frozenset(name for path in files for name in _TARGET.findall(path.read_text(encoding="utf-8")))
+
+
+def _is_own_class(target: str) -> bool:
+    """Whether the name leads to a class of `PACKAGES` where it is defined: `ours.module.os.system` leads elsewhere."""
+    module_name, _, name = target.rpartition(".")
+    if not module_name.startswith(tuple(f"{package}." for package in PACKAGES)):
+        return False
+    try:
+        found = getattr(importlib.import_module(module_name), name)
+    except (ImportError, AttributeError):
+        return False
+    return isinstance(found, type) and found.__module__ == module_name
