@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import wandb
 from pytorch_lightning.utilities import rank_zero_only
@@ -21,7 +22,7 @@ class FakeRun:
 
     def __init__(self, failing: str = "") -> None:
         self.failing, self.calls, self.logged = failing, [], []
-        self.summary = SimpleNamespace(update=self._update)
+        self.summary = SimpleNamespace(update=self._update, get=lambda name, default: default)
         self.numbers: dict[str, Any] = {}
 
     def _call(self, name: str) -> None:
@@ -44,12 +45,24 @@ class FakeRun:
         self._call("finish")
 
 
+def predictions() -> pd.DataFrame:
+    """Three faces under a mask, the second of which is read wrongly."""
+    frame = pd.DataFrame(np.full((3, 7), 0.05), columns=[f"prob_{name}" for name in EXPRESSIONS])
+    frame["label"] = [0, 1, 6]
+    frame["prediction"] = [0, 2, 6]
+    for row, prediction in enumerate(frame["prediction"]):
+        frame.loc[row, f"prob_{EXPRESSIONS[prediction]}"] = 0.7
+    return frame.assign(key=["a", "b", "c"], condition="mask", covered_share=[0.41, 0.44, 0.52])
+
+
 def tell_everything(mirror: Mirror, folder: Path) -> None:
     mirror.begin(folder=folder, study="first", name="a_run", config={"seed": 0, "model": {"backbone": "x"}})
     mirror.log_grid("training faces", SHEET, "epoch 0")
     for epoch in range(2):
         mirror.log_metrics({"epoch": epoch, "train_loss": 1.0 / (epoch + 1)}, step=epoch)
-    mirror.log_scores({"mask": {"accuracy": 0.5, "confusion": [[1, 2], [3, 4]]}})
+    recalls = [0.25, None, 1.0, None, None, None, None]
+    mirror.log_scores({"mask": {"accuracy": 0.5, "confusion": [[1, 2], [3, 4]], "recall_by_class": recalls}})
+    mirror.log_predictions(predictions())
     mirror.log_confusion("mask", [0, 1, 6], [0, 2, 6])
     mirror.close()
 
@@ -60,6 +73,8 @@ def fake(monkeypatch):
         run = FakeRun(failing)
         monkeypatch.setattr(wandb, "init", lambda **settings: run)
         monkeypatch.setattr(wandb, "Image", lambda *args, **kwargs: "image")
+        monkeypatch.setattr(wandb, "Table", lambda dataframe=None, columns=None, data=None: data or dataframe)
+        monkeypatch.setattr(wandb.plot, "line", lambda table, *args, **kwargs: table)
         monkeypatch.setattr(wandb.plot, "confusion_matrix", lambda **kwargs: ("plot", kwargs))
         return run
 
@@ -71,7 +86,14 @@ def test_everything_reaches_wandb(fake, tmp_path):
     tell_everything(WandbMirror(), tmp_path)
     assert {"epoch": 1, "train_loss": 0.5} in run.logged
     assert {"training faces": "image"} in run.logged
-    assert run.numbers == {"test/mask/accuracy": 0.5}
+    assert run.numbers == {
+        "test/mask/accuracy": 0.5, "test/mask/recall/anger": 0.25, "test/mask/recall/fear": 1.0,
+    }  # fmt: skip
+    (table,) = (values["test/predictions"] for values in run.logged if "test/predictions" in values)
+    assert table["expression"].tolist() == ["anger", "disgust", "surprise"]
+    assert table["correct"].tolist() == [True, False, True]
+    (curve,) = (values["test/severity"] for values in run.logged if "test/severity" in values)
+    np.testing.assert_allclose(curve, [[0.45, 0.5, 2], [0.55, 1.0, 1]])
     ((_, plot),) = (values["test/mask/confusion"] for values in run.logged if "test/mask/confusion" in values)
     assert plot["class_names"] == list(EXPRESSIONS)
     assert (plot["y_true"], plot["preds"]) == ([0, 1, 6], [0, 2, 6])
@@ -80,11 +102,15 @@ def test_everything_reaches_wandb(fake, tmp_path):
 
 def test_begin_hands_over_the_run(monkeypatch, tmp_path):
     seen: dict[str, Any] = {}
+    config = {"seed": 4, "names": {"occlusion": "mask", "model": "tiny"}}
     monkeypatch.setattr(wandb, "init", lambda **settings: seen.update(settings) or FakeRun())
-    WandbMirror(project="mine", mode="online").begin(folder=tmp_path, study="s", name="n", config={"seed": 4})
+    WandbMirror(project="mine", mode="online").begin(folder=tmp_path, study="s", name="n", config=config)
     expected = {"project": "mine", "group": "s", "name": "n", "dir": str(tmp_path), "mode": "online"}
     assert {key: seen[key] for key in expected} == expected
-    assert seen["config"] == {"seed": 4}
+    assert seen["config"]["seed"] == 4
+    assert seen["config"]["condition"] == "mask"
+    assert seen["config"]["model"] == "tiny"
+    assert seen["config"]["settings"] == config
 
 
 def test_a_wandb_that_cannot_start_is_told_once_and_left(monkeypatch, tmp_path):
@@ -139,17 +165,52 @@ def test_no_mirror_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_offline_needs_no_account_and_no_network(tmp_path, monkeypatch):
+def test_epochs_that_an_online_run_knows_are_left_out(monkeypatch, tmp_path):
+    run = FakeRun()
+    run.summary.get = lambda name, default: 1 if name == "epoch" else default
+    monkeypatch.setattr(wandb, "init", lambda **settings: run)
+    mirror = WandbMirror(mode="online")
+    mirror.begin(folder=tmp_path, study="s", name="n", config={})
+    for epoch in range(4):
+        mirror.log_metrics({"epoch": epoch})
+    assert run.logged == [{"epoch": 2}, {"epoch": 3}]
+
+
+def history_of(record: Path) -> list[dict[str, Any]]:
+    """What an offline run's file holds, read with wandb's own reader."""
+    from wandb.proto.wandb_internal_pb2 import Record
+    from wandb.sdk.internal.datastore import DataStore
+
+    store = DataStore()
+    store.open_for_scan(str(record))
+    rows = []
+    while (data := store.scan_data()) is not None:
+        entry = Record()
+        entry.ParseFromString(data)
+        if entry.WhichOneof("record_type") == "history":
+            items = entry.history.item
+            rows.append({"/".join(item.nested_key) or item.key: item.value_json for item in items})
+    store._fp.close()  # nobody else does
+    return rows
+
+
+def test_offline_needs_no_account_and_no_network_and_a_second_session_doubles_nothing(tmp_path, monkeypatch):
     """The real wandb, whose home is a fresh folder."""
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
     folder = tmp_path / "run"
     folder.mkdir()
-    mirror = WandbMirror()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning)  # wandb's own
+        killed = WandbMirror()
+        killed.begin(folder=folder, study="first", name="a_run", config={"seed": 0})
+        killed.log_metrics({"epoch": 0, "train_loss": 1.0})
+        killed.close()
+        mirror = WandbMirror()
         tell_everything(mirror, folder)
         wandb.teardown()
     (record,) = folder.glob("wandb/offline-run-*/run-*.wandb")
-    assert b"train_loss" in record.read_bytes()
+    told = history_of(record)
+    assert [row["train_loss"] for row in told if "train_loss" in row] == ["1", "0.5"]
+    assert any("test/predictions" in "".join(row) for row in told)
     assert mirror.run is None

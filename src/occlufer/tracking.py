@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import shutil
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, cast, final
 
 import numpy as np
+import pandas as pd
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
@@ -17,6 +20,7 @@ from occlufer.types import EXPRESSIONS, ConfigError, UInt8Array, unknown_name
 
 P = ParamSpec("P")
 _MODES = ("offline", "online")
+_MOST_ROWS = 10_000  # of the table of predictions: what wandb shows of one
 
 
 def first_process() -> bool:
@@ -37,7 +41,12 @@ class Mirror(Logger):
 
     @abstractmethod
     def log_scores(self, scores: Mapping[str, Mapping[str, Any]]) -> None:
-        """Put the test metrics of each condition into the run's summary as `test/<condition>/<metric>`."""
+        """Put the test metrics of each condition into the run's summary as `test/<condition>/<metric>`, recalls as
+        `test/<condition>/recall/<expression>`."""
+
+    @abstractmethod
+    def log_predictions(self, predictions: pd.DataFrame) -> None:
+        """Show test rows (`occlufer.runs.PREDICTION_COLUMNS`) as a table, and accuracy against the covered share."""
 
     @abstractmethod
     def log_confusion(self, condition: str, labels: Sequence[int], predictions: Sequence[int]) -> None:
@@ -77,6 +86,9 @@ class NoMirror(Mirror):
     def log_scores(self, scores: Mapping[str, Mapping[str, Any]]) -> None:
         """Nothing."""
 
+    def log_predictions(self, predictions: pd.DataFrame) -> None:
+        """Nothing."""
+
     def log_confusion(self, condition: str, labels: Sequence[int], predictions: Sequence[int]) -> None:
         """Nothing."""
 
@@ -110,6 +122,10 @@ def _guarded(method: Callable[P, None]) -> Callable[P, None]:
 class WandbMirror(Mirror):
     """A wandb run in the run folder's `wandb/`; offline it needs neither account nor network.
 
+    One run folder is one wandb run, whose id comes from the study and the folder's name. An offline run of wandb cannot
+    be gone on with: when training goes on, what an earlier session left is replaced, and the earlier epochs are told
+    again from the checkpoint, so that nothing is there twice. Online, the run is resumed and known epochs are left out.
+
     Args:
         project: wandb's project.
         mode: "offline" (send later with `wandb sync`), or "online".
@@ -121,6 +137,7 @@ class WandbMirror(Mirror):
             raise ConfigError(unknown_name("logger.mode", mode, _MODES) + " To log nothing: logger=csv.")
         self.project, self.mode = project, mode
         self.run: Any = None
+        self._last_epoch = -1
 
     @property
     def name(self) -> str:
@@ -132,24 +149,31 @@ class WandbMirror(Mirror):
         """Start a wandb run named as the run folder, grouped by study."""
         import wandb
 
-        settings = wandb.Settings(silent=True, console="off", init_timeout=30)
+        if self.mode == "offline":
+            shutil.rmtree(folder / "wandb", ignore_errors=True)
         self.run = wandb.init(
             project=self.project,
             group=study,
             name=name,
+            id=hashlib.blake2b(f"{study}/{name}".encode(), digest_size=8).hexdigest(),
+            resume="allow" if self.mode == "online" else None,
             dir=str(folder),
             mode=cast(Any, self.mode),
-            config=dict(config),
-            settings=settings,
+            config=_labels(config) | {"settings": dict(config)},
+            settings=wandb.Settings(silent=True, console="off", init_timeout=30),
             reinit="finish_previous",
         )
+        self._last_epoch = int(self.run.summary.get("epoch", -1)) if self.mode == "online" else -1
         self.run.define_metric("epoch")
         self.run.define_metric("*", step_metric="epoch")
 
     @_guarded
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Curves over the epochs."""
-        self.run.log(dict(metrics))
+        """Curves over the epochs; an epoch that was told before is left out."""
+        epoch = int(metrics.get("epoch", self._last_epoch + 1))
+        if epoch > self._last_epoch:
+            self._last_epoch = epoch
+            self.run.log(dict(metrics))
 
     @_guarded
     def log_grid(self, name: str, sheet_HWC: UInt8Array, caption: str) -> None:
@@ -163,7 +187,43 @@ class WandbMirror(Mirror):
         """Single numbers into the summary."""
         for condition, values in scores.items():
             numbers = {name: value for name, value in values.items() if np.isscalar(value)}
+            recalls = zip(EXPRESSIONS, values.get("recall_by_class", ()), strict=False)
+            numbers |= {
+                f"recall/{expression}": recall for expression, recall in recalls if recall is not None
+            }
             self.run.summary.update({f"test/{condition}/{name}": value for name, value in numbers.items()})
+
+    @_guarded
+    def log_predictions(self, predictions: pd.DataFrame) -> None:
+        """The rows with names for numbers, at most `_MOST_ROWS` of them, and the curve over the covered share."""
+        import wandb
+
+        probabilities = predictions[[f"prob_{name}" for name in EXPRESSIONS]].to_numpy()
+        named = pd.DataFrame(
+            {
+                "key": predictions["key"],
+                "condition": predictions["condition"],
+                "expression": np.asarray(EXPRESSIONS, dtype=object)[predictions["label"]],
+                "prediction": np.asarray(EXPRESSIONS, dtype=object)[predictions["prediction"]],
+                "confidence": probabilities.max(axis=1).astype(float).round(4),
+                "correct": predictions["label"] == predictions["prediction"],
+                "covered_share": predictions["covered_share"].astype(float).round(4),
+            }
+        )
+        shown = named.sample(n=min(len(named), _MOST_ROWS), random_state=0).sort_index()
+        self.run.log({"test/predictions": wandb.Table(dataframe=shown)})
+        known = named.dropna(subset="covered_share")
+        if len(known):
+            tenth = np.minimum((known["covered_share"] * 10).astype(int), 9)
+            curve = known.groupby(tenth)["correct"].agg(["mean", "size"]).reset_index()
+            rows = [
+                [0.1 * int(at) + 0.05, float(mean), int(n)] for at, mean, n in curve.itertuples(index=False)
+            ]
+            table = wandb.Table(columns=["covered_share", "accuracy", "faces"], data=rows)
+            plot = wandb.plot.line(
+                table, "covered_share", "accuracy", title="Accuracy by covered share of the face"
+            )
+            self.run.log({"test/severity": plot})
 
     @_guarded
     def log_confusion(self, condition: str, labels: Sequence[int], predictions: Sequence[int]) -> None:
@@ -181,3 +241,15 @@ class WandbMirror(Mirror):
         """Flush and end the wandb run."""
         self.run.finish()
         self.run = None
+
+
+def _labels(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What wandb's tables group and filter by, at the first level of its configuration."""
+    names = config.get("names", {})
+    return {
+        "condition": names.get("occlusion"),
+        "model": names.get("model"),
+        "dataset": names.get("dataset"),
+        "seed": config.get("seed"),
+        "fold": config.get("fold"),
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import functools
+import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -37,6 +38,7 @@ HEADSET_POINTS: dict[str, tuple[float, float]] = {
     "bottom": (0.0, 0.165),
 }
 """The four points of a headset, seen from the front: the edges of its plate, and its border above and at the nose."""
+_MOST_PIXELS = 50_000_000
 _HEADSET_CANVAS = Canvas(half_width=1.2, top=-0.9, bottom=0.7, resolution=200)
 
 
@@ -133,12 +135,26 @@ def read_picture(picture: str) -> Float64:
     path = Path(picture)
     if not path.is_file():
         raise ConfigError(f"There is no picture {path}. Give the path of a PNG with an alpha channel.")
-    pixels = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    content = path.read_bytes()
+    width, height = _stated_size(content) or (0, 0)
+    if width * height > _MOST_PIXELS:  # before a pixel is decoded
+        raise ConfigError(
+            f"{path} says that it is {width} x {height} pixels; give at most {_MOST_PIXELS:,} in all."
+        )
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if width else None
     if pixels is None or pixels.ndim != 3 or pixels.shape[2] != 4 or pixels.dtype != np.uint8:
         found = "something else" if pixels is None else f"{pixels.dtype} {pixels.shape}"
         raise ConfigError(f"{path} must be an 8-bit PNG with an alpha channel; found {found}.")
     straight: Float64 = pixels[..., (2, 1, 0, 3)].astype(np.float64)
     return straight
+
+
+def _stated_size(content: bytes) -> tuple[int, int] | None:
+    """Width and height by the header of a PNG; None for anything else."""
+    if not content.startswith(b"\x89PNG\r\n\x1a\n") or len(content) < 24:
+        return None
+    width, height = struct.unpack(">II", content[16:24])
+    return width, height
 
 
 def checked_points(
