@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -81,15 +84,36 @@ def make_run(
     tests: Sequence[str] = CONDITIONS,
     epochs: int = 8,
     learning_rate: float = 0.01,
+    fold: int | None = None,
+    optimizer: str = "SGD",
+    published: str | None = None,
+    protocol: str = "honest",
+    extra: str | None = None,
+    skill: float = 0.0,
+    best_score: float | None = None,
+    learns: bool = True,
 ) -> Run:
-    """Write one finished run folder in `study`."""
+    """Write one finished run folder in `study`.
+
+    Args:
+        extra: the setting `dataset.extra`.
+        skill: added to the recall of every class.
+        best_score: the validation score in run.json; the best of the drawn history when None.
+        learns: False for a baseline.
+    """
     config = {
         "study": study.name,
         "seed": seed,
-        "dataset": {"_target_": "fakes.Dataset", "name": dataset, "root": "somewhere"},
+        "fold": fold,
+        "fold_count": 5,
+        "fold_seed": 42,
+        "protocol": protocol,
+        "published": published,
+        "learns": learns,
+        "dataset": {"_target_": "fakes.Dataset", "name": dataset, "root": "somewhere", "extra": extra},
         "occlusion": {"name": condition},
         "model": {"name": model},
-        "optimizer": {"name": "sgd", "lr": learning_rate},
+        "optimizer": {"_target_": f"torch.optim.{optimizer}", "lr": learning_rate},
         "trainer": {"max_epochs": epochs},
         "names": {"occlusion": condition, "model": model, "dataset": dataset},
     }
@@ -103,18 +127,51 @@ def make_run(
     run.write_table("coverage.csv", _coverage(n))
     history = _history(epochs, condition, seed)
     run.write_table("history.csv", history)
-    predictions = make_predictions(n, train=condition, tests=tests, seed=seed)
+    # Runs with other settings are other networks; the plain ones keep the draws of their seed alone.
+    words = (model, fold, optimizer, learning_rate, extra)
+    chance = 0 if words[1:] == (None, "SGD", 0.01, None) else zlib.crc32(repr(words).encode())
+    predictions = make_predictions(n, train=condition, tests=tests, seed=seed, skill=skill, chance=chance)
     run.write_predictions(predictions)
     run.write_json("metrics.json", score_by_condition(predictions))
     _write_samples(run.folder / "figures" / "samples.png", seed)
     best = int(history["val_f1_macro"].idxmax())
+    if best_score is None:
+        best_score = float(history["val_f1_macro"].max())
     run.finish(RunSummary(
-        name=run.name, study=study.name, condition=condition, dataset=dataset, model=model, seed=seed, fold=None,
+        name=run.name, study=study.name, condition=condition, dataset=dataset, model=model, seed=seed, fold=fold,
         config_hash=config_hash(config), conditions=tuple(tests), best_epoch=best,
-        best_score=float(history["val_f1_macro"].max()), epochs=epochs, seconds=61.5 * epochs, finished=now(),
+        best_score=best_score, epochs=epochs, seconds=61.5 * epochs, finished=now(),
         counts={"train": 8 * n, "validation": n, "test": n, "dropped": 9}, parameters=1_234_567,
     ))  # fmt: skip
     return run
+
+
+def make_grid(
+    root: Path,
+    *,
+    study: str = "grid",
+    models: Mapping[str, float] = MappingProxyType({"vgg16": 0.0, "resnet50": 0.06, "senet50": 0.12}),
+    conditions: Sequence[str] = ("none", "study_a_mask", "study_a_headset"),
+    folds: Sequence[int] = range(5),
+    settings: Mapping[tuple[str, float], float] = MappingProxyType({("SGD", 0.01): 0.0}),
+    n: int = 210,
+    dataset: str = "rafdb",
+    published: str | None = "study_a",
+    protocol: str = "honest",
+) -> Path:
+    """Write `root/study`: models x conditions x folds x settings, each tested under its own condition alone.
+
+    Args:
+        models: name -> skill.
+        settings: (optimiser, learning rate) -> what it adds to the skill, and to the validation score.
+    """
+    for (model, skill), condition, fold, ((optimizer, rate), gain) in itertools.product(
+        models.items(), conditions, folds, settings.items()
+    ):
+        make_run(root / study, condition=condition, tests=(condition,), model=model, fold=fold, optimizer=optimizer,
+                 learning_rate=rate, skill=skill + gain, best_score=0.5 + skill + gain, published=published,
+                 protocol=protocol, dataset=dataset, n=n)  # fmt: skip
+    return root / study
 
 
 def break_run(run: Run, how: str) -> None:
@@ -136,17 +193,31 @@ def break_run(run: Run, how: str) -> None:
 
 
 def make_predictions(
-    n: int, *, train: str = "none", tests: Sequence[str] = CONDITIONS, seed: int = 0
+    n: int,
+    *,
+    train: str = "none",
+    tests: Sequence[str] = CONDITIONS,
+    seed: int = 0,
+    skill: float = 0.0,
+    chance: int = 0,
 ) -> pd.DataFrame:
-    """Rows of predictions.parquet. A face has the same label and difficulty in every run and condition."""
+    """Rows of predictions.parquet. A face has the same label and difficulty in every run and condition.
+
+    Args:
+        skill: added to the recall of every class.
+        chance: networks with another number answer other faces rightly.
+    """
     faces = seeded_rng(7)
     labels = np.concatenate([np.arange(7), faces.choice(7, size=n, p=PREVALENCE / PREVALENCE.sum())])[:n]
     difficulty = faces.random(n)
     frames = []
     for place, test in enumerate(tests):
-        rng = seeded_rng(seed, sum(map(ord, train)), place)
-        chance = np.clip(CLEAN_RECALL - _loss(train, test) + rng.normal(0, 0.015, 7), 0.02, 0.98)[labels]
-        right = 0.65 * difficulty + 0.35 * rng.random(n) < chance
+        words = (seed, sum(map(ord, train)), place)
+        rng = seeded_rng(*words, chance) if chance else seeded_rng(*words)
+        recall = np.clip(CLEAN_RECALL + skill - _loss(train, test) + rng.normal(0, 0.015, 7), 0.02, 0.98)[
+            labels
+        ]
+        right = 0.65 * difficulty + 0.35 * rng.random(n) < recall
         wrong = np.array(
             [rng.choice(7, p=CONFUSED_WITH[label] / CONFUSED_WITH[label].sum()) for label in labels]
         )
@@ -164,7 +235,7 @@ def make_predictions(
 
 def _loss(train: str, test: str) -> np.ndarray:
     """What a network trained on `train` loses on `test`: less on its own condition, a little on all others."""
-    lost = LOSS.get(test, np.full(7, 0.2))
+    lost = LOSS.get(test.removeprefix("study_a_"), np.full(7, 0.2))
     if test == train:
         return 0.55 * lost
     return lost + (0.04 if train != "none" else 0.0)
@@ -180,6 +251,7 @@ def _history(epochs: int, condition: str, seed: int) -> pd.DataFrame:
         "val_loss": 1.95 - 1.2 * top * rise + rng.normal(0, 0.015, epochs),
         "val_accuracy": top * rise + 0.03 + rng.normal(0, 0.008, epochs),
         "val_f1_macro": top * rise + rng.normal(0, 0.008, epochs),
+        "train_accuracy": 1.2 * top * rise, "seconds": 61.5 * (epoch + 1),
     })  # fmt: skip
 
 

@@ -33,9 +33,18 @@ def test_one_seed_is_said_to_be_one_seed(tmp_path: Path) -> None:
     assert "one seed)" in text
 
 
+def test_networks_tested_on_their_own_condition_alone_are_set_against_uncovered_faces(tmp_path: Path) -> None:
+    text = sentences(fakes_runs.make_grid(tmp_path, models={"vgg16": 0.0}, folds=range(2), n=300))
+    assert "Networks trained and tested on faces under study_a_mask stand at −" in text
+    assert "significant with each of the 2 folds" in text
+    assert "under study_a_mask, " in text.split("Each occluder with networks trained for it")[1]
+    assert "With 2 folds a cell" in text
+    assert "Folds of one split share most of their training faces" in text
+
+
 def comparison(p_holm: float, difference: float) -> dict[str, object]:
     return {"kind": "own", "train_first": "mask", "test_first": "mask", "train_second": "headset",
-            "test_second": "headset", "p_holm": p_holm, "difference": difference}  # fmt: skip
+            "test_second": "headset", "p_holm": p_holm, "difference": difference, "seed": 0, "fold": None}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -54,7 +63,7 @@ def test_significance_is_claimed_only_from_the_paired_test(
 ) -> None:
     matrix = pd.DataFrame(
         {"train": ["mask", "headset"], "test": ["mask", "headset"], "accuracy_mean": [0.5, 0.6], "n": 10,
-         "majority_accuracy": 0.3, "seeds": 2}
+         "majority_accuracy": 0.3, "trainings": 2, "seeds": 2, "folds": 0}
     )  # fmt: skip
     recall = pd.DataFrame(
         columns=["train", "test", "expression", "recall", "change", "change_low", "change_high"]
@@ -71,7 +80,9 @@ def test_no_better_than_the_largest_class_is_said() -> None:
             "accuracy_mean": [0.3],
             "n": 10,
             "majority_accuracy": 0.3,
+            "trainings": 1,
             "seeds": 1,
+            "folds": 0,
         }
     )
     assert "no better on uncovered faces" in "\n".join(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import re
 import shutil
 from html.parser import HTMLParser
@@ -12,6 +13,7 @@ import pytest
 from rich.console import Console
 
 import fakes_runs
+from occlufer.analysis.metrics import STUDY_METRICS
 from occlufer.analysis.report import Report, matrix_text, write_report
 from occlufer.analysis.study import load_study
 from occlufer.analysis.tables import study_tables
@@ -117,7 +119,79 @@ def test_names_are_escaped(tmp_path: Path) -> None:
     links.feed(page)
     assert not {"script", "b", "i"} & set(links.tags)
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
-    assert all(path.parent == tmp_path / "s" / "figures" for path in (tmp_path / "s").rglob("confusion_*"))
+    assert all(
+        path.parent == tmp_path / "s" / "figures" for path in (tmp_path / "s").rglob("confusion_*.svg")
+    )
+
+
+@pytest.fixture(scope="module")
+def grid_page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Two networks whose names a browser could take for markup, two folds, two settings, extra images."""
+    root = tmp_path_factory.mktemp("outputs")
+    fakes_runs.make_grid(
+        root, models={"a<b>": 0.0, "c & d": 0.1}, conditions=("none", "study_a_mask"), folds=range(2), n=40,
+        settings={("SGD", 0.1): 0.0, ("Adam", 0.01): 0.05},
+    )  # fmt: skip
+    for condition, fold in itertools.product(("none", "study_a_mask"), range(2)):
+        fakes_runs.make_run(
+            root / "grid", model="a<b>", condition=condition, tests=(condition,), fold=fold, dataset="rafdb", n=40,
+            published="study_a", optimizer="Adam", extra="/x/<i>made", best_score=0.5,
+        )  # fmt: skip
+    return write_report(root / "grid", run_figures=False).path.read_text(encoding="utf-8")
+
+
+def test_a_rerun_of_a_published_study_has_its_sections(grid_page: str) -> None:
+    for words in ("Reproduced beside published", "10.1109/ACCESS.2024.3380439", "Settings chosen",
+                  "which test to believe", "Believe the mixed model", "analysis of variance over folds",
+                  "With and without extra training images", "more runs tried other settings", "mean ± sd over 2 folds",
+                  "Honest protocol"):  # fmt: skip
+        assert words in grid_page, words
+    assert "Published protocol" not in grid_page
+    anchors = set(re.findall(r'id="([^"]+)"', grid_page))
+    assert set(re.findall(r'href="#([^"]+)"', grid_page)) <= anchors
+
+
+def test_names_are_escaped_in_those_sections_too(grid_page: str) -> None:
+    links = Links()
+    links.feed(grid_page)
+    assert not {"b", "i", "script"} & set(links.tags)
+    assert "a&lt;b&gt;" in grid_page
+
+
+def test_single_runs_get_their_own_figures_and_a_file_of_eight_metrics(tmp_path: Path) -> None:
+    folder = fakes_runs.make_grid(tmp_path, models={"vgg16": 0.0}, conditions=("none",), folds=(0, 3), n=40)
+    page = write_report(folder).path.read_text(encoding="utf-8")
+    files = sorted(
+        path.relative_to(folder).as_posix() for path in (folder / "figures" / "runs").rglob("*.png")
+    )
+    assert len(files) == 4
+    assert all(f'href="{name}"' in page for name in files)
+    found = pd.read_csv(folder / "tables" / "metrics.csv", sep=";")
+    assert found["fold"].tolist() == [0, 3]
+    assert list(found.columns[-8:]) == list(STUDY_METRICS)
+    assert "With and without" not in page
+    assert "Settings chosen" not in page
+
+
+def test_ordinary_studies_have_no_section_of_the_published_ones(page: str, report: Report) -> None:
+    for words in (
+        "Reproduced beside",
+        "Settings chosen",
+        "Model × condition",
+        "With and without",
+        "Mixed model",
+    ):
+        assert words not in page, words
+    assert not (report.path.parent / "figures" / "runs").exists()
+
+
+def test_tables_of_an_earlier_report_are_cleared(tmp_path: Path) -> None:
+    folder = fakes_runs.make_study(tmp_path, conditions=("none",), n=30)
+    stale = folder / "tables" / "anova.csv"
+    stale.parent.mkdir()
+    stale.write_text("model\n")
+    write_report(folder)
+    assert not stale.exists()
 
 
 def test_a_study_with_nothing_finished_gets_a_page_that_says_so(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 import fakes_runs
 from occlufer.analysis.settings import design, telling_apart
 from occlufer.analysis.study import load_study
+from occlufer.analysis.trainings import Training
 from occlufer.runs import Run
 from occlufer.types import RunError
 
@@ -98,7 +99,11 @@ def test_unlike_settings_are_never_averaged(tmp_path: Path) -> None:
 
 def test_settings_that_follow_the_seed_or_the_occlusion_tell_nothing_apart() -> None:
     designs = [
-        design(condition, seed, {"seed": seed, "data": {"rng": seed, "occluder": condition}, "depth": 0})
+        design(
+            condition,
+            Training(seed, None),
+            {"seed": seed, "data": {"rng": seed, "occluder": condition}, "depth": 0},
+        )
         for condition in ("none", "mask")
         for seed in (0, 1)
     ]
@@ -106,7 +111,10 @@ def test_settings_that_follow_the_seed_or_the_occlusion_tell_nothing_apart() -> 
 
 
 def test_a_setting_that_differs_between_conditions_is_reported() -> None:
-    designs = [design("none", 0, {"epochs": 10}), design("mask", 0, {"epochs": 20})]
+    designs = [
+        design("none", Training(0, None), {"epochs": 10}),
+        design("mask", Training(0, None), {"epochs": 20}),
+    ]
     assert telling_apart(designs) == ([], ["epochs"])
 
 

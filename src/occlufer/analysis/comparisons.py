@@ -8,9 +8,10 @@ from dataclasses import asdict
 import pandas as pd
 
 from occlufer.analysis.cells import Counted
-from occlufer.analysis.metrics import accuracy_of, condition_order
+from occlufer.analysis.metrics import accuracy_of, condition_order, mask_and_headset
 from occlufer.analysis.statistics import difference, holm, paired_test
 from occlufer.analysis.study import Block
+from occlufer.analysis.trainings import Training, in_order
 
 KINDS: dict[str, str] = {
     "cover": "same network, tested on two conditions",
@@ -20,7 +21,7 @@ KINDS: dict[str, str] = {
 
 
 def comparisons_table(counted: dict[Block, list[Counted]]) -> pd.DataFrame:
-    """Paired comparisons on the same faces, one row a seed: exact McNemar test and paired interval of the difference.
+    """Paired comparisons on the same faces, one row a training: exact McNemar test, interval of the difference.
 
     `kind` is a key of `KINDS`; difference = accuracy of the second minus the first; `p_holm` is corrected for all rows.
     """
@@ -33,7 +34,8 @@ def comparisons_table(counted: dict[Block, list[Counted]]) -> pd.DataFrame:
                 asdict(block)
                 | {
                     "kind": kind,
-                    "seed": first.run.summary.seed,
+                    "seed": first.training.seed,
+                    "fold": first.training.fold,
                     "train_first": first.train,
                     "test_first": first.test,
                     "train_second": second.train,
@@ -49,25 +51,25 @@ def comparisons_table(counted: dict[Block, list[Counted]]) -> pd.DataFrame:
                     "p": test.p,
                 }
             )
-    table = pd.DataFrame(rows, columns=None if rows else [*Block.__slots__, "kind", "seed", "p"])
-    return table.assign(p_holm=holm(table["p"].tolist()))
+    table = pd.DataFrame(rows, columns=None if rows else [*Block.__slots__, "kind", "seed", "fold", "p"])
+    return table.assign(p_holm=holm(table["p"].tolist())).astype({"fold": "Int64"})
 
 
 def _pairs(items: Sequence[Counted]) -> Iterator[tuple[str, Counted, Counted]]:
-    """What is worth comparing: against none, and mask against headset (the question of study A)."""
+    """What is worth comparing: against none, and a mask against the headset of its family (the question of study A)."""
     order = condition_order([*(item.train for item in items), *(item.test for item in items)])
     wanted = [("none", name) for name in order if name != "none"]
-    wanted += [("mask", "headset")] if {"mask", "headset"} <= set(order) else []
-    # Two runs of one design and seed (a warning of the study names them): the first by name is compared.
-    grid: dict[tuple[int, str, str], Counted] = {}
+    wanted += mask_and_headset(order)
+    # Two runs of one design and training (a warning of the study names them): the first by name is compared.
+    grid: dict[tuple[Training, str, str], Counted] = {}
     for item in items:
-        grid.setdefault((item.run.summary.seed, item.train, item.test), item)
-    for seed in sorted({seed for seed, _, _ in grid}):
+        grid.setdefault((item.training, item.train, item.test), item)
+    for training in in_order(training for training, _, _ in grid):
         pairs = [("cover", (train, one), (train, two)) for train in order for one, two in wanted]
         pairs += [
             ("train", (one, test), (two, test)) for test in order for one, two in wanted if one == "none"
         ]
         pairs += [("own", (one, one), (two, two)) for one, two in wanted]
         for kind, one, two in pairs:
-            if (first := grid.get((seed, *one))) and (second := grid.get((seed, *two))):
+            if (first := grid.get((training, *one))) and (second := grid.get((training, *two))):
                 yield kind, first, second

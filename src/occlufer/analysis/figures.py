@@ -72,7 +72,7 @@ DARK = Theme(
 
 
 def matrix_figure(matrix: pd.DataFrame, metric: str, theme: Theme = LIGHT) -> Figure:
-    """Heat map of train x test condition, with mean and sd over seeds printed in per cent.
+    """Heat map of train x test condition, with mean and sd over trainings printed in per cent.
 
     Args:
         matrix: rows of one block of `tables.matrix_table`.
@@ -109,16 +109,12 @@ def recall_figure(recall: pd.DataFrame, theme: Theme = LIGHT) -> Figure:
     panels = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
     for axes, train in zip(panels, trains, strict=False):
         _style(axes, theme)
-        for place, test in enumerate(tests):
+        found = condition_order(recall[recall["train"] == train]["test"])
+        for place, test in enumerate(found):
             rows = recall[(recall["train"] == train) & (recall["test"] == test)]
-            if len(rows):
-                _dots(
-                    axes,
-                    rows,
-                    (place - (len(tests) - 1) / 2) * min(0.22, 0.7 / len(tests)),
-                    places[test],
-                    theme,
-                )
+            _dots(
+                axes, rows, (place - (len(found) - 1) / 2) * min(0.22, 0.7 / len(found)), places[test], theme
+            )
         axes.set(xlim=(-2, 102), ylim=(-0.6, _TOP + 0.6))
         axes.set_yticks(range(len(EXPRESSIONS)), EXPRESSIONS[::-1])
         axes.grid(axis="x", color=theme.rule, linewidth=0.6)
@@ -126,8 +122,14 @@ def recall_figure(recall: pd.DataFrame, theme: Theme = LIGHT) -> Figure:
         axes.set_title(f"trained on {train}", loc="left", fontsize=_NORMAL, color=theme.ink)
     for axes in panels[len(trains) :]:
         axes.set_visible(False)
-    handles, labels = panels[0].get_legend_handles_labels()
-    _legend(figure, handles, [f"tested on {label}" for label in labels], theme)
+    # Networks may have been tested on other conditions than their neighbours.
+    marks = {
+        label: mark
+        for axes in panels[: len(trains)]
+        for mark, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    order = [test for test in tests if test in marks]
+    _legend(figure, [marks[test] for test in order], [f"tested on {test}" for test in order], theme)
     return figure
 
 
@@ -155,10 +157,13 @@ def confusion_figure(confusion: pd.DataFrame, theme: Theme = LIGHT) -> Figure:
     return figure
 
 
-def history_figure(history: pd.DataFrame, theme: Theme = LIGHT) -> Figure:
-    """Training curves of one block: losses on the left, validation macro F1 on the right, one line a run.
+def history_figure(history: pd.DataFrame, theme: Theme = LIGHT, *, metric: str = "f1_macro") -> Figure:
+    """Training curves of one block: losses on the left, `metric` on the right, one line a run.
 
-    Colour = train condition; dashed = training loss; the dot is the epoch whose checkpoint was scored.
+    Colour = train condition; dashed = on training faces; the dot is the best epoch of the metric.
+
+    Args:
+        metric: `f1_macro` or `accuracy`, from the columns `val_` and `train_` (if there) of that name.
     """
     figure = _bare(WIDTH, 2.9, theme)
     left, right = figure.subplots(1, 2)
@@ -173,13 +178,20 @@ def history_figure(history: pd.DataFrame, theme: Theme = LIGHT) -> Figure:
         for name, dash in (("train_loss", (0, (3, 2))), ("val_loss", "-")):
             if name in run:
                 left.plot(run["epoch"], run[name], linestyle=dash, **style)
-        if "val_f1_macro" in run and run["val_f1_macro"].notna().any():
-            right.plot(run["epoch"], 100 * run["val_f1_macro"],
+        name = f"val_{metric}"
+        if f"train_{metric}" in run:
+            right.plot(run["epoch"], 100 * run[f"train_{metric}"], linestyle=(0, (3, 2)), **style)
+        if name in run and run[name].notna().any():
+            right.plot(run["epoch"], 100 * run[name],
                        label=None if train in named else f"trained on {train}", **style)  # fmt: skip
-            best = run.nlargest(1, "val_f1_macro")
-            right.plot(best["epoch"], 100 * best["val_f1_macro"], "o", color=colour, markersize=4)
+            best = run.nlargest(1, name)
+            right.plot(best["epoch"], 100 * best[name], "o", color=colour, markersize=4)
             named.add(train)
-    for axes, title in ((left, "Loss: training dashed, validation solid"), (right, "Validation macro F1, %")):
+    words = {
+        "f1_macro": "Validation macro F1, %",
+        "accuracy": "Accuracy, %: training dashed, validation solid",
+    }
+    for axes, title in ((left, "Loss: training dashed, validation solid"), (right, words[metric])):
         _style(axes, theme)
         axes.set_title(title, loc="left", fontsize=_NORMAL, color=theme.ink)
         axes.set_xlabel("epoch")
@@ -190,12 +202,14 @@ def history_figure(history: pd.DataFrame, theme: Theme = LIGHT) -> Figure:
     return figure
 
 
-def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write `name.svg`, `name.pdf` and `name.png` (200 dpi) into `folder`, atomically; returns the paths."""
+def save(
+    figure: Figure, folder: Path, name: str, *, kinds: Sequence[str] = ("svg", "pdf", "png")
+) -> list[Path]:
+    """Write `name.svg`, `name.pdf` and `name.png` (200 dpi), or the `kinds` of them, atomically; returns the paths."""
     # The layout is solved once, not again for each format.
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
-    paths = [folder / f"{name}.{kind}" for kind in ("svg", "pdf", "png")]
+    paths = [folder / f"{name}.{kind}" for kind in kinds]
     for path in paths:
         with atomic_path(path) as temporary:
             temporary.write_bytes(_render(figure, path.suffix[1:]))

@@ -6,10 +6,10 @@ import math
 
 import pandas as pd
 
-from occlufer.analysis.metrics import condition_order, records
+from occlufer.analysis.metrics import condition_order, mask_and_headset, records
 
 ALPHA = 0.05
-_FEW_SEEDS = 3
+_FEW_TRAININGS = 3
 
 
 def condition_phrase(name: str) -> str:
@@ -41,7 +41,7 @@ def p_value(p: float) -> str:
 
 
 Cells = dict[tuple[str, str], float]
-"""(train, test) -> accuracy, averaged over seeds."""
+"""(train, test) -> accuracy, averaged over trainings."""
 
 
 def findings(matrix: pd.DataFrame, recall: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
@@ -54,8 +54,7 @@ def findings(matrix: pd.DataFrame, recall: pd.DataFrame, comparisons: pd.DataFra
         sentences += _cost(cells, comparisons, test)
         sentences += _hardest_hit(recall, test)
         sentences += _won_back(cells, comparisons, test)
-    sentences += _mask_or_headset(cells, comparisons)
-    return sentences
+    return sentences + _own_cost(cells, comparisons) + _mask_or_headset(cells, comparisons)
 
 
 def _baseline(matrix: pd.DataFrame) -> list[str]:
@@ -124,15 +123,34 @@ def _won_back(cells: Cells, comparisons: pd.DataFrame, test: str) -> list[str]:
     return sentences
 
 
-def _mask_or_headset(cells: Cells, comparisons: pd.DataFrame) -> list[str]:
-    mask, headset = cells.get(("mask", "mask")), cells.get(("headset", "headset"))
-    if mask is None or headset is None:
+def _own_cost(cells: Cells, comparisons: pd.DataFrame) -> list[str]:
+    """Where networks were tested on their own train condition alone: each occluder against uncovered faces."""
+    own = [train for train, test in cells if train == test]
+    if "none" not in own or any(train != test for train, test in cells):
         return []
-    verdict = _verdict(_select(comparisons, "own", ("mask", "mask"), ("headset", "headset")))
-    return [
-        f"Each occluder with networks trained for it: {percent(mask)} under mask, {percent(headset)} under "
-        f"headset, {signed(headset - mask)} points: {verdict}."
-    ]
+    sentences = []
+    for name in own:
+        if name != "none":
+            verdict = _verdict(_select(comparisons, "own", ("none", "none"), (name, name)))
+            change = signed(cells[name, name] - cells["none", "none"])
+            sentences.append(
+                f"Networks trained and tested on {condition_phrase(name)} stand at {change} points against those "
+                f"trained and tested on uncovered faces: {verdict}."
+            )
+    return sentences
+
+
+def _mask_or_headset(cells: Cells, comparisons: pd.DataFrame) -> list[str]:
+    own = [train for train, test in cells if train == test]
+    sentences = []
+    for mask, headset in mask_and_headset(own):
+        before, after = cells[mask, mask], cells[headset, headset]
+        verdict = _verdict(_select(comparisons, "own", (mask, mask), (headset, headset)))
+        sentences.append(
+            f"Each occluder with networks trained for it: {percent(before)} under {mask}, {percent(after)} under "
+            f"{headset}, {signed(after - before)} points: {verdict}."
+        )
+    return sentences
 
 
 def cautions(matrix: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
@@ -143,15 +161,22 @@ def cautions(matrix: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
             "“Significant” means p < .05 in the exact McNemar test on the same faces, Holm-corrected for all tests "
             "of the study, for one network at a time."
         )
-    few = int(matrix["seeds"].min())
+    few = int(matrix["trainings"].min())
+    folds = int(matrix["folds"].max()) > 0
+    noun = "fold" if folds else "seed"
     if few == 1:
-        where = "Every cell rests" if int(matrix["seeds"].max()) == 1 else "Some cells rest"
+        where = "Every cell rests" if int(matrix["trainings"].max()) == 1 else "Some cells rest"
         sentences.append(
-            f"{where} on one seed only: how much a second training would differ is not known, and the intervals "
+            f"{where} on one {noun} only: how much a second training would differ is not known, and the intervals "
             "tell of other test faces, not of other trainings."
         )
-    elif few < _FEW_SEEDS:
-        sentences.append(f"With {few} seeds a cell, the spread over trainings is known only roughly.")
+    elif few < _FEW_TRAININGS:
+        sentences.append(f"With {few} {noun}s a cell, the spread over trainings is known only roughly.")
+    if folds:
+        sentences.append(
+            "Folds of one split share most of their training faces, so their spread is narrower than that of trainings "
+            "on fresh data."
+        )
     return sentences
 
 
@@ -167,23 +192,26 @@ def _select(
 
 
 def _verdict(rows: pd.DataFrame) -> str:
-    """What the paired tests say, one a seed: never more than "in k of n"."""
+    """What the paired tests say, one a training: never more than "in k of n"."""
+    noun = "fold" if len(rows) and rows["fold"].notna().all() else "seed"
     if not len(rows):
-        return "no paired test was possible, as no seed has both"
+        return "no paired test was possible, as no seed or fold has both"
     hits = rows["p_holm"] < ALPHA
     worst = float(rows["p_holm"].max())
     found = f"p {p_value(worst)}" if worst < 0.001 else f"p = {p_value(worst)}"
     if len(rows) == 1:
-        return (
-            f"significant ({found}; one seed)" if hits.all() else f"not shown to differ ({found}; one seed)"
-        )
+        verdict = "significant" if hits.all() else "not shown to differ"
+        return f"{verdict} ({found}; one {noun})"
     if rows.loc[hits, "difference"].gt(0).nunique() > 1:
-        return "the seeds disagree on the direction"
+        return f"the {noun}s disagree on the direction"
+    count = (
+        f"{len(rows)} {noun}s" if noun == "seed" or rows["seed"].nunique() == 1 else f"{len(rows)} trainings"
+    )
     if hits.all():
-        return f"significant with each of the {len(rows)} seeds (largest {found})"
+        return f"significant with each of the {count} (largest {found})"
     if not hits.any():
-        return f"not shown to differ with any of the {len(rows)} seeds"
-    return f"significant with {int(hits.sum())} of {len(rows)} seeds only"
+        return f"not shown to differ with any of the {count}"
+    return f"significant with {int(hits.sum())} of {count} only"
 
 
 def _join(parts: list[str]) -> str:

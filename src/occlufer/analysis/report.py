@@ -16,10 +16,14 @@ from matplotlib.figure import Figure
 
 from occlufer.analysis import figures, views
 from occlufer.analysis.comparisons import KINDS
+from occlufer.analysis.extras import extra_sections
 from occlufer.analysis.findings import cautions, findings
 from occlufer.analysis.metrics import condition_order
-from occlufer.analysis.study import Block, ScoredRun, Study, environment_of, load_study, packages_of
-from occlufer.analysis.tables import of_block, study_tables
+from occlufer.analysis.run_figures import write_run_figures
+from occlufer.analysis.scored import environment_of, packages_of
+from occlufer.analysis.study import Block, ScoredRun, Study, load_study
+from occlufer.analysis.study_views import WHICH_TO_BELIEVE
+from occlufer.analysis.tables import EXTRAS, fold_metrics, of_block, study_tables
 from occlufer.analysis.terminal import matrix_text
 from occlufer.files import atomic_path, write_text
 
@@ -49,12 +53,16 @@ class Picture:
     natural_width: int
 
 
-def write_report(study_folder: Path, *, output: Path | None = None) -> Report:
+def write_report(
+    study_folder: Path, *, output: Path | None = None, run_figures: bool | None = None
+) -> Report:
     """Write `report.html`, `tables/*.csv` and `figures/*` about the runs of a study; the page is written last.
 
     Args:
         study_folder: the folder that holds the run folders. Nothing but they are read.
         output: the folder to write into; the study's folder when None.
+        run_figures: whether to draw confusion matrices and curves of every single run in the numbers, as PNG below
+            `figures/runs`; None: of the runs of a cross-validation.
 
     Raises:
         RunError: no such folder, or no run folder in it. A study without a finished run gets a page that says so.
@@ -64,19 +72,26 @@ def write_report(study_folder: Path, *, output: Path | None = None) -> Report:
     folder = study_folder if output is None else output
     tables = study_tables(study)
     paths = {name: _write_csv(table, folder / "tables" / f"{name}.csv") for name, table in tables.items()}
+    _write_csv(fold_metrics(study), folder / "tables" / "metrics.csv", separator=";")
+    for name in set(EXTRAS) - set(tables):  # of an earlier report
+        (folder / "tables" / f"{name}.csv").unlink(missing_ok=True)
     sections = [_section(study, tables, block, folder / "figures") for block in study.blocks]
+    cautions = _shared_cautions(sections)
     page = _environment().get_template("report.html.j2").render(
-        study=study, sections=sections, facts=_facts(study), runs=views.runs_grid(tables["runs"]),
+        study=study, sections=sections, cautions=cautions, facts=_facts(study), runs=views.runs_grid(tables["runs"]),
         dropped=[views.dropped_grid(tables["dropped"], name) for name in tables["dropped"]["dataset"].unique()],
-        samples=_samples(study, folder / "figures"), csv_names=sorted(paths),
+        samples=_samples(study, folder / "figures"), csv_names=sorted([*paths, "metrics"]),
+        run_pictures=write_run_figures(study, tables, folder / "figures", run_figures),
+        which_to_believe=WHICH_TO_BELIEVE, **extra_sections(tables),
     )  # fmt: skip
     write_text(folder / "report.html", page)
-    return Report(folder / "report.html", paths, _summary(study, sections))
+    return Report(folder / "report.html", paths, _summary(study, sections, cautions))
 
 
 def _section(study: Study, tables: Tables, block: Block, folder: Path) -> dict[str, Any]:
     """What the page says about one block."""
-    part = {name: of_block(table, block) for name, table in tables.items() if name not in ("runs", "dropped")}
+    wanted = ("matrix", "recall", "comparisons", "confusion", "scores", "history")
+    part = {name: of_block(tables[name], block) for name in wanted}
     number = study.blocks.index(block) + 1
     suffix = f"_{number}" if len(study.blocks) > 1 else ""
     trains = condition_order(part["matrix"]["train"])
@@ -123,7 +138,7 @@ def _confusion_picture(part: Tables, train: str, folder: Path, suffix: str) -> P
     return _picture(
         lambda theme: figures.confusion_figure(rows, theme), folder, f"confusion_{_slug(train)}{suffix}",
         f"Confusion matrices of the networks trained on {train}; confusion.csv holds the counts.",
-        f"Trained on {train}. Upper number and shade: per cent of the true class; below: faces, all seeds together.",
+        f"Trained on {train}. Upper number and shade: per cent of the true class; below: faces, all trainings.",
     )  # fmt: skip
 
 
@@ -176,6 +191,8 @@ def _facts(study: Study) -> dict[str, Any]:
         ],
         "models": sorted({run.summary.model for run in study.runs}),
         "seeds": sorted({run.summary.seed for run in study.runs}),
+        "folds": sorted({run.summary.fold for run in study.runs if run.summary.fold is not None}),
+        "protocols": sorted({str(run.config.get("protocol", "honest")) for run in study.runs}),
         "versions": {name: " / ".join(found) for name, found in versions.items()},
         "platforms": _recorded(study.runs, "platform"),
         "commits": _recorded(study.runs, "git_commit"),
@@ -207,22 +224,32 @@ def _config_text(run: ScoredRun) -> str:
         return "config.yaml cannot be read."
 
 
-def _summary(study: Study, sections: list[dict[str, Any]]) -> str:
+def _shared_cautions(sections: list[dict[str, Any]]) -> list[str]:
+    """What holds for every block is taken out of each and said once."""
+    shared = [text for text in (sections[0]["cautions"] if sections else [])
+              if all(text in section["cautions"] for section in sections)]  # fmt: skip
+    for section in sections:
+        section["cautions"] = [text for text in section["cautions"] if text not in shared]
+    return shared
+
+
+def _summary(study: Study, sections: list[dict[str, Any]], cautions: list[str]) -> str:
     lines = []
     for section in sections:
         lines += [
             section["block"].title,
             *(f"- {sentence}" for sentence in section["findings"] + section["cautions"]),
         ]
+    lines += [f"- {sentence}" for sentence in cautions] if len(sections) == 1 else cautions
     if not sections:
         lines.append("No run of this study is finished: there is nothing to compare yet.")
     lines += [f"Left out: {item.name}. {item.reason}" for item in study.left_out]
     return "\n".join([*lines, *(f"Note: {warning}" for warning in study.warnings)])
 
 
-def _write_csv(table: pd.DataFrame, path: Path) -> Path:
+def _write_csv(table: pd.DataFrame, path: Path, *, separator: str = ",") -> Path:
     with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False)
+        table.to_csv(temporary, index=False, sep=separator)
     return path
 
 

@@ -3,40 +3,55 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
+
+from occlufer.analysis.trainings import Training
 
 # Settings that may differ between runs of one design: what is compared anyway, and what cannot change a result.
 _NOT_A_CHOICE = ("seed", "names", "paths", "study", "logger", "loader", "landmarks", "dataset", "model", "conditions",
-                 "enable_progress_bar", "hydra", "experiment")  # fmt: skip
+                 "enable_progress_bar", "hydra", "experiment", "published")  # fmt: skip
+EXTRA = "dataset.extra"
+"""The one setting of the dataset that makes another design: a folder of extra training images."""
+
+TUNED = ("optimizer", "scheduler")
+"""Groups of settings that a grid search runs through, to keep one of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """What one run was asked to do: its train condition, its seed, and its settings by dotted name."""
+    """What one run was asked to do: its train condition, which repetition it is, and its settings by dotted name."""
 
     condition: str
-    seed: int
+    training: Training
     settings: Mapping[str, Any]
 
 
-def design(condition: str, seed: int, config: Mapping[str, Any]) -> Design:
-    """The design of a resolved configuration: nested settings become dotted names, such as `optimizer.lr`."""
-    return Design(condition, seed, _flatten(config))
+def design(condition: str, training: Training, config: Mapping[str, Any]) -> Design:
+    """The design of a resolved configuration: nested settings become dotted names, such as `optimizer.lr`.
+
+    Folds are repetitions, so the setting `fold` says only which cross-validation it was, if any.
+    """
+    settings = _flatten(config)
+    count, seed = settings.pop("fold_count", None), settings.pop("fold_seed", None)
+    settings["fold"] = "none" if training.fold is None else f"one of {count} (seed {seed})"
+    settings[EXTRA] = str(settings.get(EXTRA) or "none")
+    return Design(condition, training, settings)
 
 
-def telling_apart(designs: list[Design]) -> tuple[list[str], list[str]]:
+def telling_apart(designs: Sequence[Design]) -> tuple[list[str], list[str]]:
     """Names of settings that differ between runs of one dataset and model.
 
     Returns:
         Those that differ between runs of the same train condition (such runs must not be averaged), and those that
         differ only from one train condition to another (the comparison is about more than the occlusion).
-        A setting that repeats the seed, and what describes the occlusion itself, is in neither.
+        A setting that repeats the seed or the fold, and what describes the occlusion itself, is in neither.
     """
     within, across = [], []
     for name in sorted({name for item in designs for name in item.settings}):
-        if _is_compared_anyway(name) or all(item.settings.get(name) == item.seed for item in designs):
+        if _is_compared_anyway(name) or _repeats_the_training(designs, name):
             continue
         values: dict[str, set[str]] = defaultdict(set)
         for item in designs:
@@ -53,8 +68,51 @@ def value_of(item: Design, name: str) -> str:
     return str(item.settings.get(name, "unset"))
 
 
+def is_tuned(name: str) -> bool:
+    """Whether a setting is one that a grid search runs through."""
+    return name.split(".")[0] in TUNED
+
+
+def variant_text(item: Design, names: Sequence[str], designs: Sequence[Design]) -> str:
+    """The settings `names` of a run as `name=value, ...`; a folder of extra images by its last name, if that tells."""
+    parts = []
+    for name in names:
+        value = value_of(item, name)
+        if name == EXTRA:
+            folders = {value_of(other, name) for other in designs}
+            short = {PurePath(folder).name for folder in folders}
+            value = PurePath(value).name if len(short) == len(folders) else value
+        parts.append(f"{name}={value}")
+    return ", ".join(parts)
+
+
+def setting_text(item: Design, names: Sequence[str], designs: Sequence[Design]) -> str:
+    """The tuned settings `names` of a run as people say them: `SGD, lr 0.01`.
+
+    Settings that follow from the optimiser's class, such as its default momentum, are left out.
+    """
+    kinds = [name for name in names if name.endswith("._target_")]
+    parts = [value_of(item, name).rsplit(".", 1)[-1] for name in kinds]
+    alike = [
+        other for other in designs if all(value_of(other, kind) == value_of(item, kind) for kind in kinds)
+    ]
+    for name in (name for name in names if name not in kinds):
+        if name.endswith(".lr") or len({value_of(other, name) for other in alike}) > 1:
+            parts.append(f"{name.split('.', 1)[1]} {value_of(item, name)}")
+    return ", ".join(parts)
+
+
+def _repeats_the_training(designs: Sequence[Design], name: str) -> bool:
+    if all(item.settings.get(name) == item.training.seed for item in designs):
+        return True
+    folds = [item.training.fold for item in designs]
+    return None not in folds and all(
+        item.settings.get(name) == fold for item, fold in zip(designs, folds, strict=True)
+    )
+
+
 def _is_compared_anyway(name: str) -> bool:
-    return any(part in _NOT_A_CHOICE or "occlu" in part for part in name.split("."))
+    return name != EXTRA and any(part in _NOT_A_CHOICE or "occlu" in part for part in name.split("."))
 
 
 def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

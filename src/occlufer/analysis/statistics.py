@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from occlufer.analysis.metrics import CLASSES, confusion
+from occlufer.analysis.trainings import Training
 
 Statistic = Callable[[ArrayLike], NDArray[np.float64]]
 """Maps confusion counts (..., 7, 7) to (...) or (..., 7), such as `metrics.accuracy_of`."""
@@ -71,6 +72,59 @@ class FaceBootstrap:
         ]
         resampled = np.concatenate(chunks or [one_hot[:0]]).reshape(-1, CLASSES, CLASSES)
         return Cell(confusion(self._labels_N, predictions), resampled, predictions == self._labels_N)
+
+
+class TrainingBootstrap:
+    """Bootstrap resamples of trainings (seeds and folds), to be crossed with those of the faces.
+
+    Faces and trainings are resampled independently of each other, both with replacement: the "pigeonhole" bootstrap of
+    crossed random effects (Owen, *Annals of Applied Statistics* 1, 2007), whose intervals err on the wide side. All
+    cells meet the same resample of trainings, so that differences stay paired. With one training only faces vary.
+    """
+
+    def __init__(
+        self, trainings: Sequence[Training], *, rng: np.random.Generator, resamples: int = RESAMPLES
+    ) -> None:
+        assert trainings
+        self._place = {training: place for place, training in enumerate(trainings)}
+        count = len(trainings)
+        self._times_BR = rng.multinomial(count, np.full(count, 1 / count), size=resamples).astype(np.float64)
+
+    def average(
+        self, statistic: Statistic, cells: Mapping[Training, Cell]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """A statistic averaged over the trainings of a cell: observed (...), and in every resample (B, ...).
+
+        Where a cell lacks trainings that others have, a resample without any of its trainings is NaN.
+        """
+        observed = np.mean([statistic(cell.observed_77) for cell in cells.values()], axis=0)
+        values_RB = np.stack([statistic(cell.resampled_B77) for cell in cells.values()])
+        times_BR = self._times_BR[:, [self._place[training] for training in cells]]
+        total_B1 = times_BR.sum(axis=1, keepdims=True)
+        shares_BR = np.divide(times_BR, total_B1, out=np.full_like(times_BR, np.nan), where=total_B1 > 0)
+        return np.asarray(observed), np.einsum("br,rb...->b...", shares_BR, values_RB)
+
+    def interval(
+        self, statistic: Statistic, cells: Mapping[Training, Cell], *, level: float = LEVEL
+    ) -> Interval:
+        """The mean over the trainings of a cell, with its interval over faces and trainings."""
+        return _percentile(*self.average(statistic, cells), level)
+
+    def difference(
+        self,
+        statistic: Statistic,
+        first: Sequence[Mapping[Training, Cell]],
+        second: Sequence[Mapping[Training, Cell]],
+        *,
+        level: float = LEVEL,
+    ) -> Interval:
+        """Mean of the second cells minus mean of the first ones, with a paired interval over faces and trainings."""
+        sides = [[self.average(statistic, cells) for cells in side] for side in (first, second)]
+        (value_a, resampled_a), (value_b, resampled_b) = (
+            (np.mean([value for value, _ in side], axis=0), np.mean([drawn for _, drawn in side], axis=0))
+            for side in sides
+        )
+        return _percentile(np.asarray(value_b - value_a), resampled_b - resampled_a, level)
 
 
 def interval(statistic: Statistic, cells: Sequence[Cell], *, level: float = LEVEL) -> Interval:

@@ -2,58 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-
-from occlufer.analysis.metrics import condition_order, score
-from occlufer.analysis.settings import Design, design, telling_apart, value_of
-from occlufer.runs import Run, RunSummary, find_runs
+from occlufer.analysis.blocks import assign_blocks, missing_fold_notes, repeat_notes
+from occlufer.analysis.metrics import condition_order
+from occlufer.analysis.scored import Block, ScoredRun, packages_of, read_run
+from occlufer.analysis.selection import Choice, choose
+from occlufer.runs import Run, find_runs
 from occlufer.types import RunError
+
+__all__ = ["Block", "LeftOut", "ScoredRun", "Study", "load_study"]
 
 # What a damaged JSON, YAML or parquet file can raise once it has been parsed.
 _DAMAGE = (OSError, ValueError, TypeError, KeyError, AttributeError)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Block:
-    """Runs that differ only in train condition and seed: one matrix each.
-
-    `variant` names the settings that tell this block from others with the same dataset and model, or is empty.
-    """
-
-    dataset: str
-    model: str
-    variant: str = ""
-
-    @property
-    def title(self) -> str:
-        """Such as `resnet18 on fer2013 (optimizer.lr=0.01)`."""
-        return f"{self.model} on {self.dataset}" + (f" ({self.variant})" if self.variant else "")
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredRun:
-    """A finished run with its predictions, cut down to the faces that are compared, sorted by condition and key."""
-
-    run: Run
-    summary: RunSummary
-    predictions: pd.DataFrame
-    block: Block
-
-    @property
-    def conditions(self) -> list[str]:
-        """Test conditions, in report order."""
-        return condition_order(self.predictions["condition"].unique())
-
-    def rows(self, condition: str) -> pd.DataFrame:
-        """The rows of one condition, by key."""
-        return self.predictions[self.predictions["condition"] == condition]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +36,17 @@ class Study:
         folder: the study's folder; its name is the study's name.
         found: every run folder, by name.
         runs: the runs that are compared. Runs on one dataset hold the same faces.
-        left_out: the other runs, with the reason.
+        not_chosen: runs of a grid search whose setting was not chosen, on the same faces.
+        choices: every setting that a grid search tried.
+        left_out: runs that cannot be used, with the reason.
         warnings: sentences that a reader of the numbers must know.
     """
 
     folder: Path
     found: tuple[Run, ...]
     runs: tuple[ScoredRun, ...]
+    not_chosen: tuple[ScoredRun, ...]
+    choices: tuple[Choice, ...]
     left_out: tuple[LeftOut, ...]
     warnings: tuple[str, ...]
 
@@ -98,11 +66,11 @@ class Study:
         return condition_order(name for run in self.runs for name in [run.summary.condition, *run.conditions])
 
     def of(self, block: Block) -> list[ScoredRun]:
-        """The runs of a block, by train condition and seed."""
+        """The runs of a block, by train condition, seed and fold."""
         runs = [run for run in self.runs if run.block == block]
         order = condition_order(run.summary.condition for run in runs)
         return sorted(
-            runs, key=lambda run: (order.index(run.summary.condition), run.summary.seed, run.run.name)
+            runs, key=lambda run: (order.index(run.summary.condition), run.training.place, run.run.name)
         )
 
 
@@ -110,7 +78,8 @@ def load_study(folder: Path) -> Study:
     """Read the run folders of a study. Nothing is written.
 
     Unfinished, failed, damaged and older runs are put aside with the reason; so is a run that shares less than half
-    of its test faces with the others. The rest is cut down to the faces that all runs on that dataset share.
+    of its test faces with the others. The rest is cut down to the faces that all runs on that dataset share. Of a grid
+    search, one setting a model and train condition is kept (see `selection.choose`).
 
     Raises:
         RunError: there is no such folder, or no run folder in it.
@@ -120,7 +89,7 @@ def load_study(folder: Path) -> Study:
     left_out: list[LeftOut] = []
     for run in found:
         try:
-            runs.append(_read(run))
+            runs.append(read_run(run))
         except RunError as error:
             left_out.append(LeftOut(run.name, str(error)))
         except _DAMAGE as error:
@@ -136,45 +105,14 @@ def load_study(folder: Path) -> Study:
         warnings.append(
             f"This study holds several datasets ({', '.join(datasets)}). Numbers are compared within one dataset only."
         )
-    blocks, notes = _assign_blocks(compared)
-    warnings += notes + _version_notes(blocks)
+    blocks, notes = assign_blocks(compared)
+    chosen, others, choices = choose(blocks)
+    chosen.sort(key=lambda run: run.run.name)
+    warnings += notes + repeat_notes(chosen) + missing_fold_notes(chosen) + _version_notes(blocks)
     left_out.sort(key=lambda item: item.name)
-    return Study(folder, tuple(found), tuple(blocks), tuple(left_out), tuple(warnings))
-
-
-def _read(run: Run) -> ScoredRun:
-    if not run.finished:
-        raise RunError(run.state())
-    summary = run.summary()
-    _check_types(run, summary)
-    predictions = run.predictions()
-    predictions = predictions[predictions["split"] == "test"]
-    if predictions.empty:
-        raise RunError("Its predictions.parquet holds no test rows. Run `occlufer evaluate` on this run.")
-    if predictions[["key", "condition"]].isna().any(axis=None):
-        raise RunError(
-            "Its predictions.parquet has rows without key or condition. Run `occlufer evaluate` on it."
-        )
-    if (repeated := int(predictions.duplicated(["key", "condition"]).sum())) > 0:
-        raise RunError(
-            f"{repeated} rows of its predictions.parquet repeat a face and condition. Run `occlufer evaluate` on it."
-        )
-    score(predictions)  # refuses labels and predictions that are no expression
-    predictions = predictions.astype({"label": "int64", "prediction": "int64", "condition": str})
-    return ScoredRun(run, summary, predictions, Block(summary.dataset, summary.model))
-
-
-def _check_types(run: Run, summary: RunSummary) -> None:
-    wanted: dict[str, type | tuple[type, ...]] = {
-        "str": str,
-        "int": int,
-        "float": (int, float),
-        "dict[str, int]": dict,
-    }
-    for field in fields(summary):
-        kind = wanted.get(str(field.type))
-        if kind is not None and not isinstance(value := getattr(summary, field.name), kind):
-            raise RunError(f"{run.folder / 'run.json'}: {field.name} must be {field.type}, found {value!r}.")
+    return Study(
+        folder, tuple(found), tuple(chosen), tuple(others), tuple(choices), tuple(left_out), tuple(warnings)
+    )
 
 
 def _on_shared_faces(runs: list[ScoredRun]) -> tuple[list[ScoredRun], list[LeftOut], list[str]]:
@@ -216,62 +154,6 @@ def _uneven(run: ScoredRun) -> bool:
 def _cut(run: ScoredRun, keys: set[str]) -> ScoredRun:
     rows = run.predictions[run.predictions["key"].astype(str).isin(keys)]
     return replace(run, predictions=rows.sort_values(["condition", "key"], ignore_index=True))
-
-
-def _assign_blocks(runs: list[ScoredRun]) -> tuple[list[ScoredRun], list[str]]:
-    """Give each run its block: settings that differ between runs of one train condition are told apart."""
-    groups: dict[Block, list[ScoredRun]] = defaultdict(list)
-    for run in runs:
-        groups[run.block].append(run)
-    assigned: list[ScoredRun] = []
-    notes: list[str] = []
-    for block, members in groups.items():
-        designs = [_design(run) for run in members]
-        within, across = telling_apart(designs)
-        if across:
-            notes.append(
-                f"{block.title}: the train conditions differ in more than the occlusion: {', '.join(across)}."
-            )
-        for run, item in zip(members, designs, strict=True):
-            variant = ", ".join(f"{name}={value_of(item, name)}" for name in within)
-            assigned.append(replace(run, block=replace(block, variant=variant)))
-    return assigned, notes + _repeat_notes(assigned)
-
-
-def _design(run: ScoredRun) -> Design:
-    try:
-        config = run.run.config()
-    except RunError:  # no number depends on it
-        config = {}
-    return design(run.summary.condition, run.summary.seed, config)
-
-
-def _repeat_notes(runs: Iterable[ScoredRun]) -> list[str]:
-    cells: dict[tuple[Block, str, int], list[str]] = defaultdict(list)
-    for run in runs:
-        cells[run.block, run.summary.condition, run.summary.seed].append(run.run.name)
-    return [
-        f"{' and '.join(names)} have the same train condition and seed: they count as {len(names)} trainings."
-        for names in cells.values()
-        if len(names) > 1
-    ]
-
-
-def environment_of(run: Run) -> dict[str, Any]:
-    """environment.json; empty when it is missing or damaged, as no number depends on it."""
-    try:
-        content = json.loads((run.folder / "environment.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def packages_of(run: Run) -> dict[str, str]:
-    """Package name -> version, as recorded by the run."""
-    packages = environment_of(run).get("packages")
-    if not isinstance(packages, dict):
-        return {}
-    return {str(name): str(version) for name, version in packages.items() if version}
 
 
 def _version_notes(runs: Iterable[ScoredRun]) -> list[str]:

@@ -2,41 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from occlufer.analysis.cells import Counted, by_cell, count_cells
+from occlufer.analysis.ablation import ablation_table
+from occlufer.analysis.cell_tables import (
+    BLOCK,
+    confusion_table,
+    intervals_table,
+    recall_table,
+    run_confusion_table,
+)
+from occlufer.analysis.cells import count_cells
 from occlufer.analysis.comparisons import comparisons_table
-from occlufer.analysis.metrics import accuracy_of, condition_order, f1_macro_of, recall_of, score
-from occlufer.analysis.statistics import RESAMPLES, difference, interval, spread
+from occlufer.analysis.factors import anova_table, contrasts_table, crossed_cells, crossed_table, tukey_table
+from occlufer.analysis.metrics import STUDY_METRICS, condition_order, score
+from occlufer.analysis.published import published_table
+from occlufer.analysis.selection import BY_TEST
+from occlufer.analysis.statistics import RESAMPLES, spread
 from occlufer.analysis.study import Block, ScoredRun, Study
 from occlufer.types import EXPRESSIONS, SPLITS, RunError
+
+EXTRAS = ("published", "settings", "mixed_model", "contrasts", "anova", "tukey", "extra_images")
+"""Tables that only some studies have: re-runs of a published one, grids, several models, extra training images."""
 
 
 def runs_table(study: Study) -> pd.DataFrame:
     """Every run folder found: name, what it is, state, and why it is left out (empty when it is in the numbers)."""
-    scored = {run.run.name: run for run in study.runs}
+    scored = {run.run.name: run for run in (*study.runs, *study.not_chosen)}
+    chosen = {run.run.name for run in study.runs}
     reasons = {item.name: item.reason for item in study.left_out}
     rows = []
     for found in study.found:
         row: dict[str, Any] = {
             "run": found.name,
-            "state": "left out" if found.name in reasons else "in the numbers",
+            "state": "in the numbers" if found.name in chosen else "left out",
         }
         if (run := scored.get(found.name)) is not None:
             summary = run.summary
             row |= {"dataset": summary.dataset, "model": summary.model, "variant": run.block.variant,
-                    "train": summary.condition, "seed": summary.seed, "epochs": summary.epochs,
+                    "train": summary.condition, "seed": summary.seed, "fold": summary.fold, "setting": run.setting,
+                    "epochs": summary.epochs,
                     "best_epoch": summary.best_epoch, "validation_f1_macro": summary.best_score,
                     "seconds": summary.seconds, "parameters": summary.parameters}  # fmt: skip
-        rows.append(row | {"reason": reasons.get(found.name, "")})
-    columns = ["run", "dataset", "model", "variant", "train", "seed", "epochs", "best_epoch", "validation_f1_macro",
-               "seconds", "parameters", "state", "reason"]  # fmt: skip
+        other = (
+            "Another setting of the grid was chosen."
+            if found.name in scored and found.name not in chosen
+            else ""
+        )
+        rows.append(row | {"reason": reasons.get(found.name, other)})
+    columns = ["run", "dataset", "model", "variant", "train", "seed", "fold", "setting", "epochs", "best_epoch",
+               "validation_f1_macro", "seconds", "parameters", "state", "reason"]  # fmt: skip
     return pd.DataFrame(rows, columns=columns).astype(
-        dict.fromkeys(("seed", "epochs", "best_epoch", "parameters"), "Int64")
+        dict.fromkeys(("seed", "fold", "epochs", "best_epoch", "parameters"), "Int64")
     )
 
 
@@ -60,62 +81,83 @@ def dropped_table(study: Study) -> pd.DataFrame:
     return table.assign(dropped_share=table["dropped"] / table["faces"].where(table["faces"] > 0))
 
 
-def scores_table(study: Study) -> pd.DataFrame:
+def scores_table(runs: Sequence[ScoredRun]) -> pd.DataFrame:
     """All metrics of `metrics.score` for every run and test condition, recomputed from the predictions."""
     rows = []
-    for run in study.runs:
+    for run in runs:
         for test in run.conditions:
             scores = score(run.rows(test))
             recall = dict(zip(EXPRESSIONS, scores.pop("recall_by_class"), strict=True))
             scores.pop("confusion_matrix")
             rows.append(
-                asdict(run.block)
-                | {
-                    "run": run.run.name,
-                    "train": run.summary.condition,
-                    "seed": run.summary.seed,
-                    "test": test,
-                }
+                run.identity
+                | {"test": test}
                 | scores
                 | {f"recall_{name}": value for name, value in recall.items()}
             )
-    return sort_conditions(pd.DataFrame(rows)) if rows else pd.DataFrame()
+    return sort_conditions(pd.DataFrame(rows).astype({"fold": "Int64"})) if rows else pd.DataFrame()
+
+
+def settings_table(study: Study) -> pd.DataFrame:
+    """Every setting that a grid search tried (`selection.Choice`), one row each, best first in its cell."""
+    rows = []
+    for choice in study.choices:
+        row = asdict(choice)
+        rows.append(row.pop("block") | row)
+    if not rows:
+        return pd.DataFrame()
+    table = pd.DataFrame(rows).rename(
+        columns={"validation": "validation_f1_macro", "test": "test_accuracy", "by": "chosen_by"}
+    )
+    table["rank"] = table["validation_f1_macro"].where(table["chosen_by"] != BY_TEST, table["test_accuracy"])
+    order = ["rank", "setting"]
+    table = table.sort_values(order, ascending=[False, True]).drop(columns="rank")
+    return sort_conditions(table.assign(test=table["train"])).drop(columns="test")
+
+
+def fold_metrics(study: Study) -> pd.DataFrame:
+    """The eight metrics of study A at full precision, a row each training and test condition, settings not chosen too.
+
+    Columns: dataset, model, variant, setting, chosen, run, train, test, seed, fold, n, and `STUDY_METRICS`.
+    """
+    chosen = {run.run.name: run for run in study.runs}
+    settings = {run.run.name: run.setting for run in (*study.runs, *study.not_chosen)}
+    table = scores_table([*study.runs, *study.not_chosen])
+    if not len(table):
+        return table
+    table = table.assign(setting=table["run"].map(settings), chosen=table["run"].isin(chosen))
+    return table[[*BLOCK, "setting", "chosen", "run", "train", "test", "seed", "fold", "n", *STUDY_METRICS]]
 
 
 def history_table(study: Study) -> pd.DataFrame:
-    """history.csv of every run in the numbers, with its block, train condition and seed."""
+    """history.csv of every run in the numbers, with its block, train condition, seed and fold."""
     frames = []
     for run in study.runs:
         history = run.run.history()
-        for place, (name, value) in enumerate(_identity(run).items()):
-            if name in history.columns:
-                history = history.drop(columns=name)
-            history.insert(place, name, value)
+        history = history.drop(columns=[name for name in run.identity if name in history.columns])
         if len(history):
-            frames.append(history)
+            identity = pd.DataFrame([run.identity] * len(history)).astype({"fold": "Int64"})
+            frames.append(identity.join(history))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["run", "epoch"])
 
 
 def matrix_table(scores: pd.DataFrame) -> pd.DataFrame:
-    """Train condition x test condition from `scores_table`: mean, sd over seeds (NaN for one) and number of seeds.
+    """Train condition x test condition from `scores_table`: mean and sd over trainings (NaN for one).
 
-    Columns: dataset, model, variant, train, test, n (faces), seeds, majority_accuracy, and accuracy and f1_macro each
-    as `_mean` and `_sd`.
+    Columns: dataset, model, variant, train, test, n (faces), trainings (runs), seeds and folds (how many different
+    ones; no folds: 0), majority_accuracy, and accuracy and f1_macro each as `_mean` and `_sd`.
     """
     rows = []
     if not len(scores):
-        return pd.DataFrame(columns=[*_BLOCK, "train", "test"])
-    for key, group in scores.groupby([*_BLOCK, "train", "test"], sort=False):
-        row = dict(zip([*_BLOCK, "train", "test"], key, strict=True))
-        row |= {"n": int(group["n"].iloc[0]), "seeds": len(group),
-                "majority_accuracy": group["majority_accuracy"].iloc[0]}  # fmt: skip
+        return pd.DataFrame(columns=[*BLOCK, "train", "test"])
+    for key, group in scores.groupby([*BLOCK, "train", "test"], sort=False):
+        row = dict(zip([*BLOCK, "train", "test"], key, strict=True))
+        row |= {"n": int(group["n"].iloc[0]), "trainings": len(group), "seeds": group["seed"].nunique(),
+                "folds": group["fold"].nunique(), "majority_accuracy": group["majority_accuracy"].iloc[0]}  # fmt: skip
         for name in ("accuracy", "f1_macro"):
             row[f"{name}_mean"], row[f"{name}_sd"], _ = spread(group[name].tolist())
         rows.append(row)
     return sort_conditions(pd.DataFrame(rows))
-
-
-_BLOCK = ["dataset", "model", "variant"]
 
 
 def of_block(table: pd.DataFrame, block: Block) -> pd.DataFrame:
@@ -128,7 +170,7 @@ def of_block(table: pd.DataFrame, block: Block) -> pd.DataFrame:
 
 def sort_conditions(table: pd.DataFrame) -> pd.DataFrame:
     """Rows by dataset, model and variant, then by train and test condition in report order."""
-    names = [name for name in [*_BLOCK, "train", "test"] if name in table.columns]
+    names = [name for name in [*BLOCK, "train", "test"] if name in table.columns]
     conditions = [name for name in ("train", "test") if name in names]
     order = condition_order(str(value) for name in conditions for value in table[name].unique())
     return table.sort_values(
@@ -137,65 +179,11 @@ def sort_conditions(table: pd.DataFrame) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def _identity(run: ScoredRun) -> dict[str, Any]:
-    return asdict(run.block) | {"run": run.run.name, "train": run.summary.condition, "seed": run.summary.seed}
-
-
-def intervals_table(counted: dict[Block, list[Counted]]) -> pd.DataFrame:
-    """95 % intervals over test faces of accuracy and macro F1 for each cell of the matrix, seeds averaged."""
-    rows = []
-    for block, items in counted.items():
-        for (train, test), cells in by_cell(items).items():
-            row: dict[str, Any] = asdict(block) | {"train": train, "test": test}
-            for name, statistic in (("accuracy", accuracy_of), ("f1_macro", f1_macro_of)):
-                found = interval(statistic, cells)
-                row |= {f"{name}_low": float(found.low), f"{name}_high": float(found.high)}
-            rows.append(row)
-    return pd.DataFrame(rows, columns=None if rows else [*_BLOCK, "train", "test"])
-
-
-def recall_table(counted: dict[Block, list[Counted]]) -> pd.DataFrame:
-    """Recall by class for each train and test condition, and its change from the uncovered face.
-
-    Seeds are averaged; `low`, `high` are 95 % intervals over test faces; `change` = recall here minus recall of the
-    same networks on the condition none, with a paired interval; empty where there is no none, or it is none itself.
-    """
-    rows = []
-    for block, items in counted.items():
-        grid = by_cell(items)
-        for (train, test), cells in grid.items():
-            recall = interval(recall_of, cells)
-            clean = grid.get((train, "none"))
-            change = difference(recall_of, clean, cells) if clean and test != "none" else None
-            faces = cells[0].observed_77.sum(axis=1)
-            for place, name in enumerate(EXPRESSIONS):
-                row = asdict(block) | {"train": train, "test": test, "expression": name, "n": int(faces[place]),
-                       "seeds": len(cells), "recall": recall.value[place], "low": recall.low[place],
-                       "high": recall.high[place]}  # fmt: skip
-                for label in ("value", "low", "high"):
-                    column = "change" if label == "value" else f"change_{label}"
-                    row[column] = getattr(change, label)[place] if change else np.nan
-                rows.append(row)
-    return pd.DataFrame(rows, columns=None if rows else [*_BLOCK, "train", "test", "expression"])
-
-
-def confusion_table(counted: dict[Block, list[Counted]]) -> pd.DataFrame:
-    """Counts by train condition, test condition, truth and prediction, summed over the seeds."""
-    rows = []
-    for block, items in counted.items():
-        for (train, test), cells in by_cell(items).items():
-            total = np.sum([cell.observed_77 for cell in cells], axis=0)
-            for truth, counts in zip(EXPRESSIONS, total, strict=True):
-                rows.append(
-                    asdict(block)
-                    | {"train": train, "test": test, "truth": truth}
-                    | {f"as_{name}": int(count) for name, count in zip(EXPRESSIONS, counts, strict=True)}
-                )
-    return pd.DataFrame(rows, columns=None if rows else [*_BLOCK, "train", "test", "truth"])
-
-
 def study_tables(study: Study, *, resamples: int = RESAMPLES) -> dict[str, pd.DataFrame]:
-    """Every table by the name of its CSV file: runs, dropped, matrix, recall, confusion, comparisons, scores, history.
+    """Every table by the name of its CSV file.
+
+    Always runs, dropped, matrix, recall, confusion, confusion_runs, comparisons, scores, history; and those of `EXTRAS`
+    that have rows.
 
     Raises:
         RunError: the study holds no run folder.
@@ -203,15 +191,22 @@ def study_tables(study: Study, *, resamples: int = RESAMPLES) -> dict[str, pd.Da
     if not study.found:
         raise RunError(f"{study.folder} holds no run folder. Train something with study={study.name} first.")
     counted = count_cells(study, resamples=resamples)
-    scores = scores_table(study)
+    scores = scores_table(study.runs)
     matrix = matrix_table(scores)
-    return {
+    tables = {
         "runs": runs_table(study),
         "dropped": dropped_table(study),
-        "matrix": matrix.merge(intervals_table(counted), how="left", on=[*_BLOCK, "train", "test"]),
+        "matrix": matrix.merge(intervals_table(counted), how="left", on=[*BLOCK, "train", "test"]),
         "recall": recall_table(counted),
         "comparisons": comparisons_table(counted),
         "confusion": confusion_table(counted),
+        "confusion_runs": run_confusion_table(counted),
         "scores": scores,
         "history": history_table(study),
     }
+    designs = crossed_cells(counted)
+    extras = (
+        published_table(counted), settings_table(study), crossed_table(designs), contrasts_table(designs),
+        anova_table(designs, scores), tukey_table(designs, scores), ablation_table(counted),
+    )  # fmt: skip
+    return tables | {name: table for name, table in zip(EXTRAS, extras, strict=True) if len(table)}

@@ -14,10 +14,11 @@ from rich.text import Text
 from occlufer.analysis.metrics import condition_order
 from occlufer.analysis.study import Block, Study, load_study
 from occlufer.analysis.tables import matrix_table, of_block, scores_table
+from occlufer.analysis.trainings import spread_words
 
 
 def matrix_text(study: Path | Study) -> RenderableType:
-    """Train x test condition, accuracy and macro F1 in per cent, mean and sd over seeds: one table a block.
+    """Train x test condition, accuracy and macro F1 in per cent, mean and sd over seeds and folds: one table a block.
 
     Args:
         study: a study's folder, or what `load_study` returned.
@@ -26,7 +27,7 @@ def matrix_text(study: Path | Study) -> RenderableType:
         RunError: there is no run folder.
     """
     loaded = load_study(study) if isinstance(study, Path) else study
-    matrix = matrix_table(scores_table(loaded))
+    matrix = matrix_table(scores_table(loaded.runs))
     parts: list[RenderableType] = [_block_table(block, of_block(matrix, block)) for block in loaded.blocks]
     if not parts:
         parts.append(Text("No run of this study is finished."))
@@ -40,7 +41,7 @@ def _block_table(block: Block, matrix: pd.DataFrame) -> Table:
     table = Table(
         title=escape(block.title),
         title_justify="left",
-        caption=f"Accuracy / macro F1, %; {_seeds(matrix)}; n = {first['n']} faces; "
+        caption=f"Accuracy / macro F1, %; {spread_words(matrix)}; n = {first['n']} faces; "
         f"largest class alone {100 * first['majority_accuracy']:.1f}",
         caption_justify="left",
     )
@@ -60,10 +61,3 @@ def _cell(row: object) -> str:
         mean, sd = getattr(row, f"{name}_mean"), getattr(row, f"{name}_sd")
         parts.append(f"{100 * mean:.1f}" + ("" if math.isnan(sd) else f" ±{100 * sd:.1f}"))
     return " / ".join(parts)
-
-
-def _seeds(matrix: pd.DataFrame) -> str:
-    low, high = int(matrix["seeds"].min()), int(matrix["seeds"].max())
-    if high == 1:
-        return "one seed"
-    return f"mean ± sd over {low if low == high else f'{low} to {high}'} seeds"

@@ -12,6 +12,7 @@ from occlufer.analysis.comparisons import KINDS
 from occlufer.analysis.findings import p_value, percent, points, signed
 from occlufer.analysis.metrics import condition_order
 from occlufer.analysis.tables import sort_conditions
+from occlufer.analysis.trainings import spread_words
 from occlufer.types import EXPRESSIONS, SPLITS
 
 
@@ -53,9 +54,10 @@ def matrix_grid(matrix: pd.DataFrame, metric: str) -> Grid:
     baseline = ""
     if metric == "accuracy":
         baseline = f" Always answering the largest class: {percent(matrix['majority_accuracy'].iloc[0])}."
-    seeds = sorted(set(matrix["seeds"]))
-    spread = "one seed" if seeds == [1] else f"mean ± sd over {' or '.join(map(str, seeds))} seeds"
-    caption = f"{name} in per cent: {spread}; below, the 95 % interval over {matrix['n'].iloc[0]} test faces.{baseline}"
+    caption = (
+        f"{name} in per cent: {spread_words(matrix)}; below, the 95 % interval over {matrix['n'].iloc[0]} test faces."
+        f"{baseline}"
+    )
     return Grid(caption, ["trained on", *tests], rows, "matrix", over="tested on")
 
 
@@ -100,7 +102,7 @@ def comparisons_grid(comparisons: pd.DataFrame, kind: str) -> Grid:
         first, second = (_side(row, suffix, kind) for suffix in ("first", "second"))
         where = {"cover": row["train_first"], "train": row["test_first"], "own": "own"}[kind]
         rows.append([
-            Entry(str(where)), Entry(f"{first} → {second}"), Entry(str(row["seed"])),
+            Entry(str(where)), Entry(f"{first} → {second}"), Entry(str(row["seed"])), Entry(fold_text(row["fold"])),
             Entry(f"{100 * row['accuracy_first']:.1f} → {100 * row['accuracy_second']:.1f}"),
             Entry(signed(row["difference"]), points(row["low"], row["high"])),
             Entry(f"{row['only_first_right']} / {row['only_second_right']}"),
@@ -112,6 +114,7 @@ def comparisons_grid(comparisons: pd.DataFrame, kind: str) -> Grid:
         first_column,
         second_column,
         "seed",
+        "fold",
         "accuracy, %",
         "difference, points",
         "only one right",
@@ -122,6 +125,7 @@ def comparisons_grid(comparisons: pd.DataFrame, kind: str) -> Grid:
     caption += "Only one right: faces that the first / the second alone got right."
     if kind == "own":
         header, rows = header[1:], [row[1:] for row in rows]
+    header, rows = without_folds(header, rows)
     return Grid(caption, header, rows, "comparisons", heads=1 if kind == "own" else 2)
 
 
@@ -155,11 +159,16 @@ def runs_grid(runs: pd.DataFrame) -> Grid:
     for _, row in sort_conditions(runs[runs["reason"] == ""]).iterrows():
         rows.append([
             Entry(row["run"]), Entry(row["train"]), Entry(row["model"], f"{row['parameters']:,} weights"),
-            Entry(str(row["seed"])), Entry(str(row["epochs"]), f"best: {row['best_epoch'] + 1}"),
+            Entry(str(row["seed"])), Entry(fold_text(row["fold"])),
+            Entry(str(row["epochs"]), f"scored: {row['best_epoch'] + 1}"),
             Entry(percent(row["validation_f1_macro"])), Entry(_duration(row["seconds"])),
         ])  # fmt: skip
-    caption = "Runs in the numbers. Epochs are counted from 1 here; the best epoch, by validation macro F1, was scored."
-    header = ["run", "trained on", "model", "seed", "epochs", "validation macro F1", "time"]
+    caption = (
+        "Runs in the numbers. Epochs are counted from 1 here; the one that was scored is the best by validation macro "
+        "F1, or with protocol=published the last."
+    )
+    header = ["run", "trained on", "model", "seed", "fold", "epochs", "validation macro F1", "time"]
+    header, rows = without_folds(header, rows)
     return Grid(caption, header, rows, "runs", words=(1, 2))
 
 
@@ -170,12 +179,32 @@ def scores_grid(scores: pd.DataFrame) -> Grid:
              "f1_weighted": "F1, weighted"}  # fmt: skip
     rows = []
     for _, row in scores.iterrows():
-        line = [Entry(row["train"], row["run"]), Entry(row["test"]), Entry(str(row["seed"]))]
+        line = [
+            Entry(row["train"], row["run"]),
+            Entry(row["test"]),
+            Entry(str(row["seed"])),
+            Entry(fold_text(row["fold"])),
+        ]
         line += [Entry(f"{100 * row[name]:.1f}") for name in names]
         rows.append([*line, Entry(f"{row['confusion_entropy_bits']:.2f}")])
     caption = "All metrics of every run in per cent, entropy in bits. Weighted recall is accuracy."
-    header = ["trained on", "tested on", "seed", *names.values(), "entropy, bits"]
+    header, rows = without_folds(
+        ["trained on", "tested on", "seed", "fold", *names.values(), "entropy, bits"], rows
+    )
     return Grid(caption, header, rows, "scores", heads=2)
+
+
+def fold_text(fold: Any) -> str:
+    """A fold of a table, empty without one."""
+    return "" if pd.isna(fold) else str(fold)
+
+
+def without_folds(header: list[str], rows: list[list[Entry]]) -> tuple[list[str], list[list[Entry]]]:
+    """The columns without `fold`, where no row has one."""
+    place = header.index("fold")
+    if any(row[place].text for row in rows):
+        return header, rows
+    return header[:place] + header[place + 1 :], [row[:place] + row[place + 1 :] for row in rows]
 
 
 def _bounds(low: float, high: float) -> str:

@@ -16,8 +16,12 @@ def main(config: DictConfig) -> None:
 
     if config.study is None:
         raise ConfigError("Which study? Give study=NAME (a folder under paths.outputs) or study=PATH.")
+    if config.run_figures not in (True, False, None):
+        raise ConfigError(
+            f"run_figures must be true, false, or null (the runs of a cross-validation), found {config.run_figures!r}."
+        )
     folder = study_folder(config)
-    report = write_report(folder)
+    report = write_report(folder, run_figures=config.run_figures)
     out.print(matrix_text(folder))
     out.print(report.summary, highlight=False)
     out.print(f"Report: {report.path}", highlight=False)

@@ -1,0 +1,143 @@
+"""One finished run as the analysis sees it: its summary, its predictions, and the block that it belongs to."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import pandas as pd
+
+from occlufer.analysis.metrics import condition_order, score
+from occlufer.analysis.trainings import Training
+from occlufer.runs import Run, RunSummary
+from occlufer.types import RunError
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Block:
+    """Runs that differ only in train condition, seed and fold: one matrix each.
+
+    `variant` names the settings that tell this block from others with the same dataset and model, or is empty.
+    """
+
+    dataset: str
+    model: str
+    variant: str = ""
+
+    @property
+    def title(self) -> str:
+        """Such as `resnet18 on fer2013 (optimizer.lr=0.01)`."""
+        return f"{self.model} on {self.dataset}" + (f" ({self.variant})" if self.variant else "")
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredRun:
+    """A finished run with its predictions, cut down to the faces that are compared, sorted by condition and key.
+
+    Attributes:
+        predictions: columns key, condition, label, prediction; test faces only.
+        config: the resolved configuration; empty when it cannot be read, as no number depends on it.
+        setting: the tuned settings of a grid search, such as `SGD, lr 0.01`; empty without one.
+    """
+
+    run: Run
+    summary: RunSummary
+    predictions: pd.DataFrame
+    block: Block
+    config: Mapping[str, Any] = field(default_factory=dict)
+    setting: str = ""
+
+    @property
+    def training(self) -> Training:
+        """Which repetition of its design it is."""
+        return Training(self.summary.seed, self.summary.fold)
+
+    @property
+    def learns(self) -> bool:
+        """False for a baseline that has nothing to train, such as answering by chance."""
+        return self.config.get("learns") is not False
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The columns that name the run in a table: its block, run, train, seed and fold (<NA> without folds)."""
+        fold = pd.NA if self.summary.fold is None else self.summary.fold
+        return asdict(self.block) | {
+            "run": self.run.name, "train": self.summary.condition, "seed": self.summary.seed, "fold": fold
+        }  # fmt: skip
+
+    @property
+    def conditions(self) -> list[str]:
+        """Test conditions, in report order."""
+        return condition_order(self.predictions["condition"].unique())
+
+    def rows(self, condition: str) -> pd.DataFrame:
+        """The rows of one condition, by key."""
+        return self.predictions[self.predictions["condition"] == condition]
+
+
+def read_run(run: Run) -> ScoredRun:
+    """A finished run with whole predictions; raises `RunError` (or what a damaged file raises) for any other."""
+    if not run.finished:
+        raise RunError(run.state())
+    summary = run.summary()
+    _check_types(run, summary)
+    predictions = run.predictions()
+    predictions = predictions[predictions["split"] == "test"][["key", "condition", "label", "prediction"]]
+    if predictions.empty:
+        raise RunError("Its predictions.parquet holds no test rows. Run `occlufer evaluate` on this run.")
+    if predictions[["key", "condition"]].isna().any(axis=None):
+        raise RunError(
+            "Its predictions.parquet has rows without key or condition. Run `occlufer evaluate` on it."
+        )
+    if (repeated := int(predictions.duplicated(["key", "condition"]).sum())) > 0:
+        raise RunError(
+            f"{repeated} rows of its predictions.parquet repeat a face and condition. Run `occlufer evaluate` on it."
+        )
+    score(predictions)  # refuses labels and predictions that are no expression
+    predictions = predictions.astype({"label": "int64", "prediction": "int64"})
+    # A grid has hundreds of runs on the same faces: their names are kept once.
+    names = {name: predictions[name].astype(str).map(sys.intern) for name in ("key", "condition")}
+    return ScoredRun(
+        run, summary, predictions.assign(**names), Block(summary.dataset, summary.model), _config(run)
+    )
+
+
+def _check_types(run: Run, summary: RunSummary) -> None:
+    wanted: dict[str, type | tuple[type, ...]] = {
+        "str": str,
+        "int": int,
+        "int | None": (int, type(None)),
+        "float": (int, float),
+        "dict[str, int]": dict,
+    }
+    for item in fields(summary):
+        kind = wanted.get(str(item.type))
+        if kind is not None and not isinstance(value := getattr(summary, item.name), kind):
+            raise RunError(f"{run.folder / 'run.json'}: {item.name} must be {item.type}, found {value!r}.")
+
+
+def _config(run: Run) -> dict[str, Any]:
+    try:
+        return run.config()
+    except RunError:
+        return {}
+
+
+def environment_of(run: Run) -> dict[str, Any]:
+    """environment.json; empty when it is missing or damaged, as no number depends on it."""
+    try:
+        content = json.loads((run.folder / "environment.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def packages_of(run: Run) -> dict[str, str]:
+    """Package name -> version, as recorded by the run."""
+    packages = environment_of(run).get("packages")
+    if not isinstance(packages, dict):
+        return {}
+    return {str(name): str(version) for name, version in packages.items() if version}
