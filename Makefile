@@ -10,7 +10,7 @@ EXPERIMENT := $(if $(filter synthetic,$(DATASET)),demo,$(DATASET))
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint types tests test smoke reproduce figures tree format clean clean-outputs
+.PHONY: help setup lint types tests test smoke reproduce figures gallery tree format clean clean-outputs
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ reproduce: $(STAMP)  ## the main job: sweep none/mask/headset, end in a report (
 
 figures: $(STAMP)  ## draw the pictures of README.md again
 	$(BIN)/python scripts/figures.py
+
+gallery: $(STAMP)  ## draw the pictures of docs/gallery.md again
+	$(BIN)/python scripts/gallery.py
 
 tree: $(STAMP)  ## write README.md's tree again
 	$(BIN)/python scripts/readme_tree.py

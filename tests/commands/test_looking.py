@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -58,6 +59,27 @@ def test_preview_shows_the_dial_and_scores_the_occluder(run_command, inputs, tmp
     assert size(path)[1] > 3 * 48
     # A detector that looks elsewhere does not find these drawings; `test_scoring` has faces that it finds.
     assert "None of the 4 faces was found a second time" in capsys.readouterr().out
+
+
+def test_preview_shows_several_draws_of_the_same_faces(run_command, inputs, tmp_path):
+    path = tmp_path / "draws.png"
+    words = [*inputs, "occlusion=cloth", f"output={path}", "columns=4", "tile=48"]
+    run_command("preview", [*words, "draws=1", "count=4"])
+    one = size(path)
+    run_command(
+        "preview", [*words, "draws=2", "side_by_side=true"]
+    )  # the bare faces, and two rows of covered ones
+    assert size(path)[0] == one[0]
+    assert size(path)[1] > 2.9 * one[1]
+    with Image.open(path) as sheet:
+        pixels = np.asarray(sheet).astype(int)
+    bare, first, second = (pixels[row * (pixels.shape[0] // 3) :][18:60] for row in range(3))
+    assert np.abs(bare - first).mean() > 5
+    assert np.abs(first - second).mean() > 2
+    run_command("preview", [*words, "draws=2", "severities=[0.5,1.0]"])
+    assert size(path)[1] > 3.9 * one[1]
+    with pytest.raises(ConfigError, match="draws must be a whole number"):
+        run_command("preview", [*words, "draws=0"])
 
 
 def size(path: Path) -> tuple[int, int]:

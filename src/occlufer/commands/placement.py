@@ -20,7 +20,17 @@ TURNED = 0.34
 """Sine of the yaw from which a face counts as turned: 20 degrees."""
 DOUBTFUL = 0.15
 """Two detections of one face that differ by more, in eye distances: at least one of them is wrong."""
-_COLUMNS = ("lower_face", "nose_and_mouth", "mouth", "nostrils", "eyes", "brows", "outside", "face")
+_COLUMNS = (
+    "lower_face",
+    "nose_and_mouth",
+    "mouth",
+    "nostrils",
+    "eyes",
+    "brows",
+    "outside",
+    "outside_mesh",
+    "face",
+)
 _EYE_CORNERS = [33, 263]
 
 
@@ -65,7 +75,8 @@ def score_table(
     lines = [f"{'covered share of':32s}{'faces':>6s}" + "".join(f"{name:>16s}" for name in _COLUMNS)]
     lines += [_line(name, scores, chosen) for name, chosen in groups.items() if chosen.any()]
     lines.append(
-        "outside: share of the occluder that lies outside the face; face: share of the face under it."
+        "outside: share of the occluder outside the face's oval; outside_mesh: outside the outline of all landmarks, "
+        "which has the nose of a turned head inside; face: share of the face under it."
     )
     if missed:
         lines.append(f"{missed} faces were not found a second time and are left out.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,10 +32,15 @@ def main(config: DictConfig) -> None:
     from occlufer.data.sheets import contact_sheet
     from occlufer.data.transforms import Augmentation
     from occlufer.files import atomic_path
+    from occlufer.types import ConfigError
 
     settings = plain(config)
     check_preview(settings)
     faces = make_faces(settings)
+    if faces.covered and (settings["scores"] or settings["severities"]):
+        raise ConfigError(
+            f"The faces of {faces.name} are covered already: nothing is placed whose seat could be scored."
+        )
     cache, _ = prepare_landmarks(settings, faces)
     shuffled = _shuffled(faces, usable_faces(faces, cache), settings)
     chosen = shuffled[: settings["count"]]
@@ -42,14 +48,15 @@ def main(config: DictConfig) -> None:
     view = build(settings["view"])
     image = ImageFormat.create(size=settings["size"] or settings["tile"], channels=3, mean=0.0, std=1.0)
 
-    def drawn(by: Any) -> ConditionedFaces:
+    def drawn(by: Any, draw: int = 0) -> ConditionedFaces:
         return ConditionedFaces(
             faces=faces, indices=shuffled, cache=cache, view=view, occluder=by, augmentation=Augmentation(),
-            image=image, seed=settings["seed"], fixed=True,
+            image=image, seed=settings["seed"] + draw, fixed=True,
         )  # fmt: skip
 
-    if settings["severities"]:
-        tiles, captions, names = _severity_rows(drawn, occluder, chosen, settings)
+    if settings["severities"] or settings["draws"] > 1:
+        chosen = chosen[: settings["columns"]]
+        tiles, captions, names = _named_rows(drawn, occluder, chosen, settings)
     else:
         tiles, captions, names = _face_rows(drawn, occluder, chosen, settings)
     sheet = contact_sheet(tiles, tile=settings["tile"], captions=captions, row_names=names or None)
@@ -98,31 +105,47 @@ def _face_rows(
     from occlufer.occlusion.none import NoOcclusion
     from occlufer.types import EXPRESSIONS
 
-    covered, bare = drawn(occluder), drawn(NoOcclusion())
+    covered = drawn(occluder)
+    bare = drawn(NoOcclusion()) if settings["side_by_side"] else None
     row: list[tuple[UInt8Array, str]] = []
     for index in map(int, chosen):
         image_HWC, share, label = covered.render(index, 0)
-        if settings["side_by_side"]:
+        if bare is not None:
             row.append((bare.render(index, 0)[0], EXPRESSIONS[label]))
-        row.append((image_HWC, f"{EXPRESSIONS[label]} {share:.0%}"))
+        row.append((image_HWC, _caption(label, share)))
     rows = [row[start : start + settings["columns"]] for start in range(0, len(row), settings["columns"])]
     return [[tile for tile, _ in part] for part in rows], [[text for _, text in part] for part in rows], []
 
 
-def _severity_rows(
-    drawn: Callable[[Any], ConditionedFaces], occluder: Any, chosen: IntArray, settings: dict[str, Any]
-) -> Sheet:
-    """The same faces at each severity, a row each, named by the mean covered share."""
+def _caption(label: int, share: float) -> str:
+    """The expression, and the covered share where it is known."""
     from occlufer.types import EXPRESSIONS
 
+    return EXPRESSIONS[label] if math.isnan(share) else f"{EXPRESSIONS[label]} {share:.0%}"
+
+
+def _named_rows(
+    drawn: Callable[..., ConditionedFaces], occluder: Any, chosen: IntArray, settings: dict[str, Any]
+) -> Sheet:
+    """The same faces in each row: at each severity, or under another draw of the occluder; bare first if asked for."""
+    from occlufer.occlusion.none import NoOcclusion
+
+    rows: list[tuple[str, ConditionedFaces]] = (
+        [("bare", drawn(NoOcclusion()))] if settings["side_by_side"] else []
+    )
+    for severity in settings["severities"] or [None]:
+        dialled = occluder if severity is None else occluder.at_severity(float(severity))
+        at = [] if severity is None else [f"severity {severity:g}"]
+        for draw in range(settings["draws"]):
+            name = ", ".join([*at, f"draw {draw + 1}"] if settings["draws"] > 1 else at)
+            rows.append((name, drawn(dialled, draw)))
     tiles, captions, names = [], [], []
-    for severity in settings["severities"]:
-        covered = drawn(occluder.at_severity(float(severity)))
-        rendered = [covered.render(int(index), 0) for index in chosen[: settings["columns"]]]
+    for name, covered in rows:
+        rendered = [covered.render(int(index), 0) for index in chosen]
         tiles.append([image_HWC for image_HWC, _, _ in rendered])
-        captions.append([f"{EXPRESSIONS[label]} {share:.0%}" for _, share, label in rendered])
+        captions.append([_caption(label, share) for _, share, label in rendered])
         mean = sum(share for _, share, _ in rendered) / len(rendered)
-        names.append(f"severity {severity:g}: {mean:.0%} of the face")
+        names.append(name if math.isnan(mean) else f"{name}: {mean:.0%} of the face")
     return tiles, captions, names
 
 

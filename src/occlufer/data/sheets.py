@@ -25,7 +25,7 @@ def contact_sheet(
     """Lay faces out in a grid.
 
     Args:
-        rows: uint8 RGB images of any size; they are scaled to `tile` by whole pixels' areas or linearly.
+        rows: uint8 RGB images of any size; they are scaled, in their proportions, to fit a tile.
         tile: side of a tile in pixels.
         captions: a line under each tile.
         row_names: a line above each row.
@@ -41,7 +41,10 @@ def contact_sheet(
     for r, row in enumerate(rows):
         for c, image_HWC in enumerate(row):
             top, left = _GAP + r * step + above, _GAP + c * (tile + _GAP)
-            paper[top : top + tile, left : left + tile] = _to_tile(image_HWC, tile)
+            picture_HWC = _to_tile(image_HWC, tile)
+            high, wide = picture_HWC.shape[:2]
+            top, left = top + (tile - high) // 2, left + (tile - wide) // 2
+            paper[top : top + high, left : left + wide] = picture_HWC
     sheet = Image.fromarray(paper)
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(size=11)
@@ -55,6 +58,7 @@ def contact_sheet(
 
 
 def _to_tile(image_HWC: UInt8Array, tile: int) -> UInt8Array:
-    shrink = image_HWC.shape[0] > tile
-    method = cv2.INTER_AREA if shrink else cv2.INTER_CUBIC
-    return cv2.resize(image_HWC, (tile, tile), interpolation=method)  # type: ignore[return-value]
+    longer = max(image_HWC.shape[:2])
+    method = cv2.INTER_AREA if longer > tile else cv2.INTER_CUBIC
+    high, wide = (max(round(side * tile / longer), 1) for side in image_HWC.shape[:2])
+    return cv2.resize(image_HWC, (wide, high), interpolation=method)  # type: ignore[return-value]

@@ -5,11 +5,14 @@ A band is drawn unrolled: u along it, 0 before the nose, and v down, in eye dist
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 
 from occlufer.landmarks import topology
 from occlufer.occlusion.compositing import Placement, Template
-from occlufer.occlusion.warp import Float64, HeadPose, head_pose, strip
+from occlufer.occlusion.warp import HeadPose, head_pose, strip
 from occlufer.occlusion.worn import Wear
 from occlufer.types import FloatArray
 
@@ -31,9 +34,10 @@ _SIDE = (
     (1.30, 0.775, 0.66),
     (STRAP_END, 0.76, 0.95),
 )
-_BAND = np.array([(-u, -x, z) for u, x, z in _SIDE[:0:-1]] + list(_SIDE))
-_BAND_U = np.ascontiguousarray(_BAND[:, 0])
-_BAND = np.column_stack([_BAND[:, 1], np.zeros(len(_BAND)), _BAND[:, 2]])
+_BAND = [(-u, -x, z) for u, x, z in _SIDE[:0:-1]] + list(_SIDE)
+_BAND_U = np.array([u for u, _, _ in _BAND])
+_FRONT = _SIDE[0][2]
+_FROM_FRONT = np.array([(x, z - _FRONT) for _, x, z in _BAND])
 _EYES = np.array(topology.EYES)
 _EYES_AND_BROWS = np.array(topology.EYES + topology.BROWS)
 _TEMPLES = np.array([127, 356])
@@ -48,7 +52,8 @@ _CORNER = 0.15  # radius of the corners, eye distances
 def place_headset(landmarks_N3: FloatArray, template: Template, wear: Wear) -> Placement:
     """A band whose height is stretched from above the brows down to the middle of the nose."""
     pose = head_pose(landmarks_N3)
-    top, bottom = vertical_reach(pose.canonical(landmarks_N3[_EYES_AND_BROWS].astype(np.float64)))
+    heights = pose.along(1, landmarks_N3.take(_EYES_AND_BROWS, 0)).tolist()
+    top, bottom = _vertical_reach(heights[: len(_EYES)], heights[len(_EYES) :])
     height = (bottom - top) / (2 * HALF_HEIGHT)
     return _place(landmarks_N3, pose, template, wear, middle=(top + bottom) / 2, height=height)
 
@@ -56,28 +61,24 @@ def place_headset(landmarks_N3: FloatArray, template: Template, wear: Wear) -> P
 def place_glasses(landmarks_N3: FloatArray, template: Template, wear: Wear) -> Placement:
     """A band that keeps its proportions; its v = 0 lies level with the eyes."""
     pose = head_pose(landmarks_N3)
-    eyes = pose.canonical(landmarks_N3[_EYES].astype(np.float64))
-    return _place(landmarks_N3, pose, template, wear, middle=float(eyes[:, 1].mean()), height=1.0)
+    middle = float(pose.along(1, landmarks_N3.take(_EYES, 0)).mean())
+    return _place(landmarks_N3, pose, template, wear, middle=middle, height=1.0)
 
 
 def _place(
     landmarks_N3: FloatArray, pose: HeadPose, template: Template, wear: Wear, *, middle: float, height: float
 ) -> Placement:
     """A band at canonical height `middle`, its drawing stretched by `height`."""
-    temples = pose.canonical(landmarks_N3[_TEMPLES].astype(np.float64))
-    # Narrow and wide heads both fit: half the distance of the temples against the mean face.
-    half_width = min(max(abs(float(temples[1, 0] - temples[0, 0])) / 2 / _MEAN_HALF_WIDTH, 0.9), 1.12)
-    band = _BAND * (half_width * wear.scale, 0.0, 1.0) + (wear.shift[0], middle + wear.shift[1], 0.0)
-    path = pose.project(band)
-    down = pose.scale * pose.rotation[:2, 1] * height * wear.scale
-    path, down = _rolled(path, down, wear.roll)
+    path, down = _path(landmarks_N3, pose, wear, middle)
+    down = down[0] * height, down[1] * height
     reach = (template.origin[1], template.origin[1] + template.levels[0].shape[0] / template.resolution)
     bent = strip(path, _BAND_U, down)
-    edge = np.concatenate([path + reach[0] * down, path + reach[1] * down])
-    low, high = edge.min(0) - 2, edge.max(0) + 2
+    (left, right), (top, bottom) = (
+        _spread(values, reach, by) for values, by in zip(zip(*path, strict=True), down, strict=True)
+    )
     return Placement(
         inverse=bent.inverse,
-        box=(float(low[0]), float(low[1]), float(high[0]), float(high[1])),
+        box=(left, top, right, bottom),
         pixels_per_unit=pose.scale,
         limit_P2=bent.outline(reach, template.body_y, _CORNER),
         node_spacing=_NODE_SHARE * pose.scale,
@@ -86,16 +87,31 @@ def _place(
     )
 
 
-def vertical_reach(canonical_P3: Float64) -> tuple[float, float]:
-    """Canonical y of the upper and lower edge, from canonical points (52, 3) of the eyes and then the brows."""
-    top = float(canonical_P3[len(_EYES) :, 1].min()) - _ABOVE_BROWS
-    bottom = min(max(float(canonical_P3[: len(_EYES), 1].max()) + 0.16, top + _LEAST_HEIGHT), _LOWEST)
+def _path(
+    landmarks_N3: FloatArray, pose: HeadPose, wear: Wear, middle: float
+) -> tuple[list[list[float]], tuple[float, float]]:
+    """The band's middle line in the image, K points, and the image vector of one canonical unit down, pixels."""
+    # Narrow and wide heads both fit: half the distance of the temples against the mean face.
+    right, left = pose.along(0, landmarks_N3.take(_TEMPLES, 0)).tolist()
+    half_width = min(max(abs(left - right) / 2 / _MEAN_HALF_WIDTH, 0.9), 1.12)
+    axes = pose.scale * pose.rotation[:2]  # columns: the canonical axes as image vectors
+    front = axes @ np.array((wear.shift[0], middle + wear.shift[1], _FRONT)) + pose.origin[:2]
+    cosine, sine = math.cos(wear.roll), math.sin(wear.roll)
+    size = half_width * wear.scale
+    tilted = np.array(((cosine, -sine), (sine, cosine))) @ axes
+    (xx, xy, xz), (yx, yy, yz) = tilted.tolist()
+    path = _FROM_FRONT @ np.array(((xx * size, yx * size), (xz, yz))) + front
+    return path.tolist(), (xy * wear.scale, yy * wear.scale)
+
+
+def _spread(values: Sequence[float], reach: tuple[float, float], by: float) -> tuple[float, float]:
+    """Least and greatest of the values, moved by `reach` times `by`, with 2 pixels of room."""
+    ends = reach[0] * by, reach[1] * by
+    return min(values) + min(ends) - 2, max(values) + max(ends) + 2
+
+
+def _vertical_reach(eyes: list[float], brows: list[float]) -> tuple[float, float]:
+    """Canonical y of the upper and lower edge, from that of the points of the eyes and brows."""
+    top = min(brows) - _ABOVE_BROWS
+    bottom = min(max(max(eyes) + 0.16, top + _LEAST_HEIGHT), _LOWEST)
     return min(top, bottom - _LEAST_HEIGHT), bottom
-
-
-def _rolled(path_K2: Float64, down_2: Float64, angle: float) -> tuple[Float64, Float64]:
-    """Turn the band by `angle` radians about its middle."""
-    cosine, sine = np.cos(angle), np.sin(angle)
-    turn = np.array([[cosine, sine], [-sine, cosine]])
-    centre = path_K2[len(path_K2) // 2]
-    return (path_K2 - centre) @ turn + centre, down_2 @ turn

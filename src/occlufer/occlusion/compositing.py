@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
@@ -18,8 +18,15 @@ from occlufer.occlusion.warp import Float64, Floats, InverseMap
 from occlufer.types import FloatArray, UInt8Array
 
 _GAIN_ONE = 160.0  # the number that stands for an unchanged brightness in an 8-bit field of gains
-_OUTLINE = 0.62  # pixels
-_LEAST_BLUR = 0.3  # pixels of sigma below which softening is not worth its time
+_TO_UNIT = np.float32(1 / 255)
+_GAINS = 0.5 * _GAIN_ONE, 1.5 * _GAIN_ONE
+_OUTLINE = 0.62  # pixels by which OpenCV grows a polygon, as it paints the outline too
+_MOST_BLUR = 4  # pixels of sigma, in a level of the pyramid
+_IDENTITY = np.eye(3, dtype=np.float32)
+_TO_GREY = np.tile(np.array([0.299, 0.587, 0.114], np.float32), (3, 1))
+
+Box = tuple[int, int, int, int]
+"""Columns x0 to x1 and rows y0 to y1 of an image."""
 _LEAST_SEVERITY = 0.05
 _FINEST_MINIFICATION = 0.4  # octaves that bilinear reading may shrink before the next pyramid level is taken
 
@@ -41,6 +48,30 @@ class Template:
     resolution: float
     tone: float
     frame: tuple[float, float, float, float]
+    _softened: dict[tuple[int, int], UInt8Array] = field(default_factory=dict, compare=False, repr=False)
+
+    def softened(self, level: int, sigma: float) -> tuple[UInt8Array, float]:
+        """A level, out of focus; kept, as softening the occluder of every face would cost as much as warping it.
+
+        Args:
+            level: which.
+            sigma: of the Gaussian, pixels of the level; rounded down to quarters; below half of one nothing is done.
+
+        Returns:
+            The picture, and where in it the level's top left corner lies, in pixels from the centre of its first one.
+        """
+        steps = int(4 * min(sigma, _MOST_BLUR))
+        if steps < 2:
+            return self.levels[level], -0.5
+        border = 3 * _MOST_BLUR
+        found = self._softened.get((level, steps))
+        if found is None:
+            wide = cv2.copyMakeBorder(
+                self.levels[level], border, border, border, border, cv2.BORDER_CONSTANT, value=(0, 0, 0, 0)
+            )
+            found = np.asarray(cv2.GaussianBlur(wide, (0, 0), steps / 4), np.uint8)
+            self._softened[level, steps] = found
+        return found, border - 0.5
 
     @property
     def body_y(self) -> tuple[float, float]:
@@ -97,7 +128,7 @@ class Placement:
     inverse: InverseMap
     box: tuple[float, float, float, float]
     pixels_per_unit: float
-    limit_P2: Float64 | None = None
+    limit_P2: Floats | None = None
     node_spacing: float = 6.0
     severity: float = 1.0
     kept_y: float = 0.0
@@ -114,101 +145,119 @@ def overlay(
     """
     height, width = image_HWC.shape[:2]
     image, alpha = image_HWC.copy(), np.zeros((height, width), np.float32)
-    x0, y0 = (max(math.floor(value), 0) for value in placement.box[:2])
-    x1, y1 = (
-        min(math.ceil(value), limit) for value, limit in zip(placement.box[2:], (width, height), strict=True)
-    )
-    if x1 <= x0 or y1 <= y0:
+    box = _painted(placement, (height, width))
+    if box is None:
         return image, alpha
-    region = (slice(y0, y1), slice(x0, x1))
-    picture, light = _warp(template, placement, look, (x0, y0, x1, y1))
-    alpha_3 = cover_3 = _thrice(cv2.extractChannel(picture, 3))
-    colour = _coloured(picture, alpha_3, look, template.tone)
-    inside = _inside(placement, (x0, y0, x1, y1))
-    gain = look.brightness / (_GAIN_ONE if light is not None else 255.0)
+    x0, y0, x1, y1 = box
+    picture, light = _warp(template, placement, look, box)
+    cover = cv2.extractChannel(picture, 3)
+    colour = _coloured(picture, cover, look, template.tone)
+    gain = look.brightness / (_GAIN_ONE if look.uneven else 255.0)
+    inside = _inside(placement, box)
     if inside is not None:
-        cover_3 = _product(alpha_3, _thrice(inside), 1 / 255)
-        light = inside if light is None else _product(light, inside, 1 / 255)
-    if light is not None:
-        colour = _product(colour, _thrice(light), gain)
+        cover = cv2.multiply(cover, inside, cover, 1 / 255)
+        light = inside if light is None else cv2.multiply(light, inside, light, 1 / 255)
+    if light is None:
+        colour = cv2.convertScaleAbs(colour, colour, look.brightness)
     else:
-        colour = np.asarray(cv2.convertScaleAbs(colour, alpha=look.brightness), np.uint8)
+        colour = cv2.multiply(colour, light if colour.ndim == 2 else _thrice(light), colour, gain)
     # The lesser of both keeps it premultiplied: nothing is added where alpha is 0.
-    kept = _product(image_HWC[region], np.asarray(cv2.bitwise_not(cover_3), np.uint8), 1 / 255)
-    image[region] = cv2.add(kept, cv2.min(colour, cover_3))
-    np.multiply(cover_3[..., 0], np.float32(1 / 255), out=alpha[region])
+    cover_3 = _thrice(cover)
+    colour = _thrice(cv2.min(colour, cover)) if colour.ndim == 2 else cv2.min(colour, cover_3, colour)
+    np.multiply(cover, _TO_UNIT, out=alpha[y0:y1, x0:x1])
+    bare = cv2.bitwise_not(cover_3, cover_3)
+    kept = cv2.multiply(image_HWC[y0:y1, x0:x1], bare, bare, 1 / 255)
+    image[y0:y1, x0:x1] = cv2.add(kept, colour, colour)
     return image, alpha
 
 
-def _coloured(picture: UInt8Array, alpha_3: UInt8Array, look: Look, tone: float) -> UInt8Array:
+def _painted(placement: Placement, hw: tuple[int, int]) -> Box | None:
+    """The pixels that the template can reach, or None for none."""
+    (x0, y0, x1, y1), (height, width) = placement.box, hw
+    if placement.limit_P2 is not None:
+        left, top, across, down = cv2.boundingRect(placement.limit_P2.astype(np.float32))
+        x0, y0 = max(x0, left - 1), max(y0, top - 1)
+        x1, y1 = min(x1, left + across + 1), min(y1, top + down + 1)
+    box = (
+        max(math.floor(x0), 0),
+        max(math.floor(y0), 0),
+        min(math.ceil(x1), width),
+        min(math.ceil(y1), height),
+    )
+    return box if box[2] > box[0] and box[3] > box[1] else None
+
+
+def _coloured(picture: Any, cover: Any, look: Look, tone: float) -> Any:
     """Premultiplied RGB (h, w, 3) of a premultiplied RGBA picture, with the look's saturation and contrast.
 
     Args:
         picture: uint8 (h, w, 4).
-        alpha_3: its alpha, three times.
-        look: see `Look`.
+        cover: its alpha, uint8 (h, w).
+        look: see `Look`; without saturation the result is one layer (h, w).
         tone: brightness 0..255 that a change of contrast leaves alone.
     """
+    contrasted = abs(look.contrast - 1.0) > 0.02
+    lift = (1 - look.contrast) * tone / 255
+    if look.saturation < 0.01:
+        colour = cv2.cvtColor(picture, cv2.COLOR_RGBA2GRAY)
+        return cv2.addWeighted(colour, look.contrast, cover, lift, 0) if contrasted else colour
     colour = cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB)
     if look.saturation < 0.99:
-        grey = _thrice(cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY))
-        blended = look.saturation > 0.01
-        colour = cv2.addWeighted(colour, look.saturation, grey, 1 - look.saturation, 0) if blended else grey
-    if abs(look.contrast - 1.0) > 0.02:
-        colour = cv2.addWeighted(colour, look.contrast, alpha_3, (1 - look.contrast) * tone / 255, 0)
-    return np.asarray(colour, np.uint8)
+        colour = cv2.transform(colour, look.saturation * _IDENTITY + (1 - look.saturation) * _TO_GREY)
+    return cv2.addWeighted(colour, look.contrast, _thrice(cover), lift, 0) if contrasted else colour
 
 
-def _thrice(layer: Any) -> UInt8Array:
+def _thrice(layer: Any) -> Any:
     """One layer (h, w) as three equal channels (h, w, 3)."""
-    return np.asarray(cv2.merge((layer, layer, layer)), np.uint8)
+    return cv2.merge((layer, layer, layer))
 
 
-def _product(left: UInt8Array, right: UInt8Array, scale: float) -> UInt8Array:
-    """left * right * scale, rounded and kept in 0..255."""
-    return np.asarray(cv2.multiply(left, right, scale=scale), np.uint8)
-
-
-def _warp(
-    template: Template, placement: Placement, look: Look, box: tuple[int, int, int, int]
-) -> tuple[UInt8Array, UInt8Array | None]:
+def _warp(template: Template, placement: Placement, look: Look, box: Box) -> tuple[Any, Any]:
     """The template as it appears in `box`, uint8 (h, w, 4), and the light's gain on it, uint8 (h, w) if uneven."""
     x0, y0, x1, y1 = box
-    spacing = placement.node_spacing
-    (across, at_x), (down, at_y) = (
-        _interpolation(length, _node_count(length, spacing)) for length in (x1 - x0, y1 - y0)
-    )
-    columns, rows = across.shape[1], down.shape[1]
-    nodes = np.empty((rows, columns, 2))
-    nodes[..., 0] = at_x + x0
-    nodes[..., 1] = (at_y + y0)[:, None]
-    canonical = placement.inverse(nodes.reshape(-1, 2))
+    height, width, spacing = y1 - y0, x1 - x0, placement.node_spacing
+    rows, columns = _node_count(height, spacing), _node_count(width, spacing)
+    nodes = _nodes((height, width), (rows, columns)) + np.array((x0, y0))
+    level, fields = _fields(template, placement, look, placement.inverse(nodes))
+    grid = np.ascontiguousarray(fields.reshape(rows, columns, -1).transpose(0, 2, 1), dtype=np.float32)
+    tall = _interpolation(height, rows) @ grid.reshape(rows, -1)
+    full = (tall.reshape(-1, columns) @ _interpolation(width, columns).T).reshape(height, -1, width)
+    warped = cv2.remap(level, full[:, 0], full[:, 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    return warped, cv2.convertScaleAbs(full[:, 2]) if look.uneven else None
+
+
+def _fields(
+    template: Template, placement: Placement, look: Look, canonical_P2: Floats
+) -> tuple[UInt8Array, Floats]:
+    """What changes from node to node.
+
+    Returns:
+        The picture to read, and for each node (P, 2 or 3): x and y in it, and the light's gain if uneven.
+    """
     severity = max(placement.severity, _LEAST_SEVERITY)
-    if severity < 1:
-        canonical[:, 1] = placement.kept_y + (canonical[:, 1] - placement.kept_y) / severity
     density = max(placement.pixels_per_unit * math.sqrt(severity), 1e-3)
     octave = math.ceil(math.log2(template.resolution / density) - _FINEST_MINIFICATION)
     level = min(max(octave, 0), len(template.levels) - 1)
-    uneven = look.slope != (0.0, 0.0)
-    grid = np.empty((3 if uneven else 2, rows * columns), np.float32)
-    grid[:2] = ((canonical - template.origin) * (template.resolution / 2**level) - 0.5).T
-    if uneven:
-        grid[2] = _GAIN_ONE * look.gain_at(canonical)
-    full = (down @ grid.reshape(-1, rows, columns)) @ across.T
-    warped = cv2.remap(
-        template.levels[level], full[0], full[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
-    )
-    if look.blur > _LEAST_BLUR:
-        warped = cv2.GaussianBlur(warped, (0, 0), look.blur)
-    return np.asarray(warped, np.uint8), full[2].astype(np.uint8) if uneven else None
+    scale, (x, y) = template.resolution / 2**level, template.origin
+    picture, border = template.softened(level, look.blur * scale / density)
+    lifted = placement.kept_y * (1 - 1 / severity)  # pushed together towards the height that is kept
+    rows = [(scale, 0.0, border - x * scale), (0.0, scale / severity, border + (lifted - y) * scale)]
+    if look.uneven:
+        right, down = look.slope
+        rows.append((_GAIN_ONE * right, _GAIN_ONE * down / severity, _GAIN_ONE * (1 + down * lifted)))
+    fields: Any = cv2.transform(canonical_P2[:, None], np.array(rows))[:, 0]
+    if look.uneven:
+        gain = fields[:, 2]
+        np.minimum(np.maximum(gain, _GAINS[0], out=gain), _GAINS[1], out=gain)
+    return picture, fields
 
 
-def _inside(placement: Placement, box: tuple[int, int, int, int]) -> UInt8Array | None:
+def _inside(placement: Placement, box: Box) -> Any:
     """Where the template may be painted, uint8 (h, w) 0..255, or None for everywhere."""
     x0, y0, x1, y1 = box
     inside = None
     if placement.limit_P2 is not None:
-        inside = _coverage(placement.limit_P2 - (x0, y0), (y1 - y0, x1 - x0), fine=1)
+        inside = _filled(placement.limit_P2, box)
     if placement.severity < _LEAST_SEVERITY:  # too thin to draw: it fades instead
         everywhere = np.full((y1 - y0, x1 - x0), 255, np.uint8) if inside is None else inside
         inside = np.asarray(cv2.convertScaleAbs(everywhere, alpha=placement.severity / _LEAST_SEVERITY))
@@ -220,15 +269,19 @@ def _node_count(length: int, spacing: float) -> int:
 
 
 @functools.lru_cache(maxsize=4096)
-def _interpolation(length: int, nodes: int) -> tuple[FloatArray, Float64]:
-    """Matrix (length, nodes) that spreads values at evenly spaced nodes linearly over `length` pixel centres.
-
-    With it the places of the nodes, in pixels: the first and last lie on the first and last pixel's centre.
-    """
+def _interpolation(length: int, nodes: int) -> FloatArray:
+    """Matrix (length, nodes) that spreads values at evenly spaced nodes linearly over `length` pixel centres."""
     at = np.linspace(0.0, nodes - 1.0, length) if length > 1 else np.zeros(1)
     matrix = np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(nodes)[None]))
-    places = np.linspace(0.5, length - 0.5, nodes)
-    return np.ascontiguousarray(matrix, dtype=np.float32), places
+    return np.ascontiguousarray(matrix, dtype=np.float32)
+
+
+@functools.lru_cache(maxsize=4096)
+def _nodes(hw: tuple[int, int], counts: tuple[int, int]) -> Float64:
+    """Places (P, 2) of nodes in pixels, row by row: the first and last lie on the first and last pixel's centre."""
+    y, x = (np.linspace(0.5, length - 0.5, count) for length, count in zip(hw, counts, strict=True))
+    nodes: Float64 = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    return nodes
 
 
 def _halved(picture: FloatArray) -> FloatArray:
@@ -258,17 +311,30 @@ def polygon_mask(polygon_P2: Floats, hw: tuple[int, int]) -> FloatArray:
 
 
 def _coverage(polygon_P2: Floats, hw: tuple[int, int], *, fine: int) -> UInt8Array:
-    """The polygon rasterised at `fine` times the resolution and averaged, uint8 0..255.
-
-    `cv2.fillPoly` paints its outline too and so grows a polygon by `_OUTLINE` pixels; corners are pulled in as much.
-    """
+    """The polygon rasterised at `fine` times the resolution and averaged, uint8 0..255."""
     height, width = hw
     away = polygon_P2 - polygon_P2.mean(0)
     length = np.sqrt(np.einsum("ij,ij->i", away, away))[:, None] + 1e-6
-    points = (polygon_P2 - away * np.minimum(_OUTLINE / fine / length, 1.0)) * fine - 0.5
-    fixed = np.rint(np.minimum(np.maximum(points * 16, -(2**24)), 2**24)).astype(np.int32)
-    mask = np.zeros((height * fine, width * fine), np.uint8)
-    cv2.fillPoly(mask, [fixed], (255,), cv2.LINE_AA, 4)
+    points = (polygon_P2 - away * np.minimum(_OUTLINE / fine / length, 1.0)) * (16 * fine) - 8
+    mask = _painted_polygon(points, (height * fine, width * fine))
     if fine > 1:
         return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    return mask
+
+
+def _filled(polygon_P2: Floats, box: Box) -> UInt8Array:
+    """As `_coverage` in a part of an image, in half its time: pulled in at the sides of its bounding box."""
+    x0, y0, x1, y1 = box
+    left, top, across, down = cv2.boundingRect(polygon_P2.astype(np.float32))
+    scale_x, scale_y = (max(1 - 2 * _OUTLINE / size, 0.0) for size in (across, down))
+    shift_x, shift_y = (left + across / 2) * (1 - scale_x) - x0, (top + down / 2) * (1 - scale_y) - y0
+    matrix = np.array(((16 * scale_x, 0.0, 16 * shift_x - 8), (0.0, 16 * scale_y, 16 * shift_y - 8)))
+    return _painted_polygon(cv2.transform(polygon_P2[:, None], matrix)[:, 0], (y1 - y0, x1 - x0))
+
+
+def _painted_polygon(sixteenths_P2: Any, hw: tuple[int, int]) -> UInt8Array:
+    """A polygon in sixteenths of pixels, 0 at a pixel's centre, with its outline: uint8 (h, w) 0..255."""
+    fixed = np.rint(np.minimum(np.maximum(sixteenths_P2, -(2**24)), 2**24)).astype(np.int32)
+    mask = np.zeros(hw, np.uint8)
+    cv2.fillPoly(mask, [fixed], (255,), cv2.LINE_AA, 4)
     return mask

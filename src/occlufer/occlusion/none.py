@@ -1,6 +1,8 @@
-"""No occlusion: the control of every experiment."""
+"""Nothing is placed: the control of every experiment, and faces that are covered already."""
 
 from __future__ import annotations
+
+from typing import final
 
 import numpy as np
 
@@ -22,3 +24,12 @@ class NoOcclusion(Occluder[None]):
     ) -> tuple[UInt8Array, FloatArray]:
         """A copy of the image, and zeros."""
         return image_HWC.copy(), np.zeros(image_HWC.shape[:2], np.float32)
+
+
+@final
+class AsIs(NoOcclusion):
+    """Leaves a face as its dataset shows it, covered by a real or a published occluder.
+
+    It is the one condition of datasets that say `covered`, and of no other: there it would be another name for `none`.
+    What it covers is not known, so its covered share is NaN in the record.
+    """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from occlufer.landmarks import topology
@@ -39,6 +40,8 @@ class PlacementScores:
         lower_face: area of the lower face covered: jaw ring shrunk by `JAW_SHRINK`, up to nose bridge and cheeks.
         eyes, brows, nose, mouth, nose_and_mouth, nostrils: share of these points covered.
         outside: share of the occluder that lies outside the face oval.
+        outside_mesh: the same outside the outline of all points. The oval of a turned head runs behind the nose, so
+            that nose and lips count as outside there.
         face: share of the face oval covered, as `covered_share`.
     """
 
@@ -50,6 +53,7 @@ class PlacementScores:
     nose_and_mouth: float
     nostrils: float
     outside: float
+    outside_mesh: float
     face: float
 
 
@@ -72,10 +76,13 @@ def placement_scores(alpha_HW: FloatArray, landmarks_N3: FloatArray) -> Placemen
     centre = outline.mean(0)
     lower = polygon_mask(centre + (outline - centre) * (1 - JAW_SHRINK), hw)
     oval = polygon_mask(landmarks_N3[_OVAL, :2], hw)
+    outline_P2 = np.asarray(cv2.convexHull(landmarks_N3[:, :2].astype(np.float32))[:, 0], np.float64)
+    mesh = polygon_mask(outline_P2, hw)
     points = {name: _points_covered(alpha_HW, landmarks_N3[index]) for name, index in _POINT_INDEX.items()}
     return PlacementScores(
         lower_face=_share(lower, alpha_HW),
         outside=_share(alpha_HW, 1 - oval),
+        outside_mesh=_share(alpha_HW, 1 - mesh),
         face=covered_share(alpha_HW, landmarks_N3),
         **points,
     )

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from occlufer.landmarks import topology
 from occlufer.types import FloatArray, UInt8Array
@@ -20,14 +19,20 @@ _SKIN = (
     50, 280, 101, 330, 118, 347, 205, 425, 187, 411, 207, 427, 151, 9, 108, 337, 69, 299, 104, 333, 5, 195, 4,
     36, 266, 206, 426, 214, 434, 210, 430, 200, 199, 18, 135, 364,
 )  # fmt: skip
-_SKIN_INDEX = np.array(_SKIN)
-_PROBE_INDEX = np.array([*_SKIN, *range(0, 468, 7)])  # the rest tells the contrast: eyes, brows, lips, hair
-_REGRESSORS = np.column_stack([np.ones(len(_SKIN)), topology.mean_mesh()[_SKIN_INDEX, :2]])
-_FIT = np.linalg.pinv(_REGRESSORS)
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_PROBES = np.array([*_SKIN, *range(0, 468, 7)])  # the rest tells the contrast: eyes, brows, lips, hair
+_REGRESSORS = np.column_stack([np.ones(len(_SKIN)), topology.mean_mesh()[np.array(_SKIN), :2]])
+# Rows that make of the probes' brightness: its slope across and down the skin, its mean there, and its mean everywhere.
+_SUMS = np.zeros((4, len(_PROBES)), np.float32)
+_SUMS[:2, : len(_SKIN)] = np.linalg.pinv(_REGRESSORS)[1:]
+_SUMS[2, : len(_SKIN)] = 1 / len(_SKIN)
+_SUMS[3] = 1 / len(_PROBES)
+# Columns that make of a colour: brightness, and the differences of its channels; the largest of these, which is what
+# chroma means here, is half the sum of all three.
+_LAYERS = np.array([[0.299, 1, 0, -1], [0.587, -1, 1, 0], [0.114, 0, -1, 1]], np.float32)
 _USUAL_BRIGHTNESS = 140.0
 _USUAL_CONTRAST = 0.16
 _FEATURES = np.array([33, 263, 61, 291, 10, 152])
+_HALF = np.float32(0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class Look:
 
     Attributes:
         brightness: factor on the template.
-        slope: (x, y) change of brightness per canonical unit, relative.
+        slope: (x, y) change of brightness per canonical unit, relative; 0 at the canonical origin, at most half.
         contrast: factor on the template's own contrast.
         saturation: 0 makes the template grey, 1 leaves its colours.
         blur: sigma in pixels of the image.
@@ -48,11 +53,10 @@ class Look:
     saturation: float = 1.0
     blur: float = 0.0
 
-    def gain_at(self, canonical_P2: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The light's factor (P,) at canonical points (P, 2), 0.5..1.5, 1 at the origin."""
-        light = canonical_P2 @ self.slope
-        gain: NDArray[np.float64] = np.minimum(np.maximum(1.0 + light, 0.5), 1.5)
-        return gain
+    @property
+    def uneven(self) -> bool:
+        """Whether the light comes from a side."""
+        return self.slope != (0.0, 0.0)
 
 
 def measure_look(image_HWC: UInt8Array, landmarks_N3: FloatArray, *, brightness: float = 1.0) -> Look:
@@ -61,17 +65,14 @@ def measure_look(image_HWC: UInt8Array, landmarks_N3: FloatArray, *, brightness:
     `brightness` is a further factor on the template's own. Brightness follows the skin only partly, so that a white
     mask on dark skin stays a white mask.
     """
-    height, width = image_HWC.shape[:2]
-    probes = landmarks_N3[_PROBE_INDEX, :2]
-    columns = np.minimum(np.maximum(probes[:, 0], 0), width - 1).astype(np.intp)
-    rows = np.minimum(np.maximum(probes[:, 1], 0), height - 1).astype(np.intp)
-    points = image_HWC[rows, columns]
-    luma = points.astype(np.float32) @ _LUMA
-    _, right, down = (_FIT @ luma[: len(_SKIN)]).tolist()
-    mean = float(luma[: len(_SKIN)].mean()) + 1.0
-    deviation = luma - luma.mean()
-    spread = math.sqrt(float(deviation @ deviation) / len(luma)) / mean
-    chroma = float((points.max(1) - points.min(1)).mean())
+    probes = landmarks_N3.take(_PROBES, 0)[:, None, :2] - _HALF
+    pixels = cv2.remap(image_HWC, probes, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
+    layers = pixels[:, 0].astype(np.float32) @ _LAYERS
+    luma = layers[:, 0]
+    right, down, mean, all_mean = (_SUMS @ luma).tolist()
+    mean += 1.0
+    spread = math.sqrt(max(float(luma @ luma) / len(luma) - all_mean**2, 0.0)) / mean
+    chroma = cv2.norm(layers[:, 1:], cv2.NORM_L1) / (2 * len(luma))
     return Look(
         brightness=brightness * _clamp((mean / _USUAL_BRIGHTNESS) ** 0.55, 0.3, 1.12),
         slope=(_clamp(0.6 * right / mean, -0.4, 0.4), _clamp(0.6 * down / mean, -0.4, 0.4)),
@@ -93,10 +94,9 @@ def _blur(image_HWC: UInt8Array, landmarks_N3: FloatArray) -> float:
     a soft one grows with it.
     """
     height, width = image_HWC.shape[:2]
-    corners = landmarks_N3[_FEATURES, :2]
-    (left, top), (right, bottom) = corners.min(0).tolist(), corners.max(0).tolist()
-    x0, y0 = int(_clamp(left, 0, width - 8)), int(_clamp(top, 0, height - 8))
-    x1, y1 = int(_clamp(right, x0 + 8, width)), int(_clamp(bottom, y0 + 8, height))
+    xs, ys, _ = zip(*landmarks_N3.take(_FEATURES, 0).tolist(), strict=True)
+    x0, y0 = int(_clamp(min(xs), 0, width - 8)), int(_clamp(min(ys), 0, height - 8))
+    x1, y1 = int(_clamp(max(xs), x0 + 8, width)), int(_clamp(max(ys), y0 + 8, height))
     rows = np.ascontiguousarray(image_HWC[y0 : y1 : max(1, (y1 - y0) // 24), x0:x1, 1])
     lines, length = rows.shape
     near = cv2.norm(rows[:, 1:], rows[:, :-1], cv2.NORM_L1) / (lines * (length - 1))

@@ -6,8 +6,9 @@ the origin lies midway between them, x points to the subject's left, y down.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from occlufer.landmarks import topology
+from occlufer.types import FloatArray
 
 Float64 = NDArray[np.float64]
 Floats = NDArray[np.floating[Any]]
@@ -30,54 +32,60 @@ _POSE_POINTS = (
 )  # fmt: skip
 
 
-def _radial(squared: Floats) -> Floats:
-    """r² log r² of squared distances, which it overwrites."""
-    logarithm = np.log(squared + np.float32(1e-9))
-    return np.multiply(squared, logarithm, out=squared)
-
-
-def thin_plate(source_K2: Float64, target_K2: Float64, smoothing_K: Float64) -> InverseMap:
+def thin_plate(source_K2: Floats, target_K2: Floats, smoothing_K: Floats | float) -> InverseMap:
     """The thin-plate spline that carries `source_K2` near `target_K2` (Bookstein 1989, doi 10.1109/34.24792).
 
     Args:
         source_K2: points in the image, pixels.
         target_K2: the same points in canonical coordinates.
-        smoothing_K: per point; 0 passes through it, larger lets the map miss it rather than bend.
+        smoothing_K: per point or for all; 0 passes through it, larger lets the map miss it rather than bend.
     """
     count = len(source_K2)
-    centre = source_K2.mean(0)
-    knots = source_K2 - centre
-    size = math.sqrt(float(np.vdot(knots, knots)) / count) + 1e-6
-    knots /= size
+    (x, y), spread = (part[:, 0].tolist() for part in cv2.meanStdDev(source_K2[:, None]))
+    size = math.hypot(*spread) + 1e-6
+    # To (x, y, 1): about the middle, and about 1 in size.
+    flatten = np.array(((1 / size, 0, -x / size), (0, 1 / size, -y / size), (0, 0, 1)))
+    knots = cv2.transform(source_K2[:, None], flatten)[:, 0]
+    squares = np.einsum("ij,ij->i", knots, knots)
+    facing = (knots * _FACING).T
+    facing[2] = squares - 2
     system = np.zeros((count + 3, count + 3))
-    system[:count, :count] = _radial(_squared_distances(knots, knots))
+    system[:count, :count] = _radial(knots, squares, facing)
     diagonal = system.reshape(-1)[:: count + 4]  # a view
     diagonal[:count] += smoothing_K
     diagonal[count:] = -1e-9  # all points in one place: still solvable
-    system[:count, count] = system[count, :count] = 1.0
-    system[:count, count + 1 :] = knots
-    system[count + 1 :, :count] = knots.T
+    system[:count, count:] = knots
+    system[count:, :count] = knots.T
     right = np.zeros((count + 3, 2))
     right[:count] = target_K2
     # Not numpy's solver: its threads wait for each other for up to 200 ms when loaders keep all cores busy.
-    weights: Float64 = np.asarray(cv2.solve(system, right, flags=cv2.DECOMP_LU)[1], np.float64)
-    # Single precision takes half the time and is exact to a thousandth of a pixel.
-    knots_32, bends_32 = knots.astype(np.float32), weights[:count].astype(np.float32)
+    weights = np.asarray(cv2.solve(system, right, flags=cv2.DECOMP_LU)[1], np.float32)
 
-    def inverse(points_P2: Float64) -> Float64:
-        points = (points_P2 - centre) / size
-        squared = _squared_distances(points.astype(np.float32), knots_32)
-        flat: Float64 = _radial(squared) @ bends_32 + (points @ weights[count + 1 :] + weights[count])
+    def inverse(points_P2: Floats) -> Floats:
+        points = cv2.transform(points_P2[:, None].astype(np.float32), flatten)[:, 0]
+        squares = np.einsum("ij,ij->i", points, points)
+        flat: Floats = _radial(points, squares, facing) @ weights[:count]
+        flat += points @ weights[count:]
         return flat
 
     return inverse
 
 
-def _squared_distances(left: Floats, right: Floats) -> Floats:
-    squared = left @ (-2.0 * right.T)
-    squared += np.einsum("ij,ij->i", left, left)[:, None]
-    squared += np.einsum("ij,ij->i", right, right)
-    return np.maximum(squared, 0.0, out=squared)
+_FACING = np.array([-2, -2, 0], np.float32)
+_TINY = np.float32(1e-9)
+
+
+def _radial(points_P3: Any, squares_P: Any, facing_3K: Any) -> FloatArray:
+    """r² log r² of the distances r of points (x, y, 1) from knots (x', y', 1), float32 (P, K).
+
+    r² is (x² + y² + 1) plus the product of (x, y, 1) and (-2x', -2y', x'² + y'² - 1). Single precision is exact to a
+    thousandth of a pixel.
+    """
+    squared: FloatArray = points_P3 @ facing_3K
+    squared += squares_P[:, None]
+    np.maximum(squared, _TINY, out=squared)
+    squared *= np.log(squared)
+    return squared
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,26 +115,42 @@ class Strip:
             body: canonical heights between which the corners are rounded.
             corner: their radius, canonical units.
         """
-        unit = float(np.hypot(*self.down))
-        width = min(corner * unit, (self.at_K[-1] - self.at_K[0]) / 2)
-        heights = np.concatenate(
-            [reach[:1], body[0] + corner * _ARC_DOWN, body[1] - corner * _ARC_DOWN[::-1], reach[1:]]
-        )
-        inset = width * np.concatenate([_ONE, _ARC_IN, _ARC_IN[::-1], _ONE])
-        between = self.at_K[0] + width + (self.at_K[-1] - self.at_K[0] - 2 * width) * _FIFTHS
-        along = np.concatenate([self.at_K[0] + inset, between, (self.at_K[-1] - inset)[::-1], between[::-1]])
-        height = np.concatenate([heights, _FOUR * reach[1], heights[::-1], _FOUR * reach[0]])
-        height += np.interp(along, self.at_K, self.height_K)
-        outline: Float64 = along[:, None] * self.normal + height[:, None] * self.down
-        return outline
+        start, end = float(self.at_K[0]), float(self.at_K[-1])
+        width = min(corner * math.hypot(*self.down.tolist()), (end - start) / 2)
+        heights = np.array([reach[0], body[0], body[1], reach[1], corner]) @ _OUTLINE_HEIGHTS
+        along = np.array([start, end, width]) @ _OUTLINE_ALONG
+        heights += np.interp(along, self.at_K, self.height_K)
+        outline = along[:, None] * self.normal + heights[:, None] * self.down
+        return np.asarray(outline, np.float64)
 
 
-_TURN = np.linspace(0.0, np.pi / 2, 6)
-_ARC_DOWN, _ARC_IN, _ONE = 1 - np.cos(_TURN), 1 - np.sin(_TURN), np.ones(1)
-_FIFTHS, _FOUR = np.arange(1, 5) / 5, np.ones(4)
+def _outline_weights() -> tuple[Float64, Float64]:
+    """What the corners of `Strip.outline` are sums of.
+
+    Returns:
+        Weights (5, P) of the heights: upper border, upper and lower edge of the body, lower border, and corner radius;
+        weights (3, P) of the places along it: start, end, and width of the corners.
+    """
+    turn = np.linspace(0.0, np.pi / 2, 6)
+    down, inward = 1 - np.cos(turn), 1 - np.sin(turn)
+    border = [([1, 0, 0, 0, 0], 1.0)]
+    upper = [([0, 1, 0, 0, at], by) for at, by in zip(down, inward, strict=True)]
+    lower = [([0, 0, 1, 0, -at], by) for at, by in zip(down[::-1], inward[::-1], strict=True)]
+    side = [*border, *upper, *lower, ([0, 0, 0, 1, 0], 1.0)]
+    fifths = [at / 5 for at in range(1, 5)]
+    low = [([0, 0, 0, 1, 0], [1 - at, at, 1 - 2 * at]) for at in fifths]
+    high = [([1, 0, 0, 0, 0], [1 - at, at, 1 - 2 * at]) for at in fifths]
+    right = [(height, [1, 0, by]) for height, by in side]
+    left = [(height, [0, 1, -by]) for height, by in side]
+    corners = [*right, *low, *left[::-1], *high[::-1]]
+    heights, along = (np.array(part, np.float64).T for part in zip(*corners, strict=True))
+    return heights, along
 
 
-def strip(path_K2: Float64, u_K: Float64, down_2: Float64) -> Strip:
+_OUTLINE_HEIGHTS, _OUTLINE_ALONG = _outline_weights()
+
+
+def strip(path_K2: Sequence[Sequence[float]], u_K: Float64, down: tuple[float, float]) -> Strip:
     """Bend a band along a path.
 
     Parts that turn away behind the band's own silhouette are dropped, so that nothing folds back or is squeezed.
@@ -134,25 +158,29 @@ def strip(path_K2: Float64, u_K: Float64, down_2: Float64) -> Strip:
     Args:
         path_K2: image points of the band's middle line, pixels, from the subject's right to the left; K is odd.
         u_K: their coordinate along the band, increasing.
-        down_2: image vector of one canonical unit of height.
+        down: image vector (x, y) of one canonical unit of height.
     """
-    square = float(down_2 @ down_2) + 1e-9
-    normal = np.array([down_2[1], -down_2[0]]) / np.sqrt(square)
-    along, heights = path_K2 @ normal, (path_K2 @ down_2) / square
+    # So few points that numpy would take longer.
+    square = down[0] ** 2 + down[1] ** 2 + 1e-9
+    normal = down[1] / math.sqrt(square), -down[0] / math.sqrt(square)
+    along = [x * normal[0] + y * normal[1] for x, y in path_K2]
     middle = len(along) // 2
-    left = middle + int(np.argmax(along[middle:]))
-    right = middle - int(np.argmax(-along[middle::-1]))
+    left = max(range(middle, len(along)), key=along.__getitem__)
+    right = min(range(middle, -1, -1), key=along.__getitem__)
     shown = slice(right, left + 1)
-    at_K, u_shown, height_K = np.maximum.accumulate(along[shown]), u_K[shown], heights[shown]
+    at_K = np.array(list(itertools.accumulate(along[shown], max)))
+    height_K = np.array([(x * down[0] + y * down[1]) / square for x, y in path_K2[shown]])
+    u_shown = u_K[shown]
+    axes = np.array(((normal[0], down[0] / square), (normal[1], down[1] / square)))
 
     def inverse(points_P2: Float64) -> Float64:
-        at = points_P2 @ normal
-        canonical = np.empty((len(points_P2), 2))
+        canonical: Float64 = points_P2 @ axes
+        at = canonical[:, 0].copy()
         canonical[:, 0] = np.interp(at, at_K, u_shown)
-        canonical[:, 1] = (points_P2 @ down_2) / square - np.interp(at, at_K, height_K)
+        canonical[:, 1] -= np.interp(at, at_K, height_K)
         return canonical
 
-    return Strip(inverse, normal, down_2, at_K, height_K)
+    return Strip(inverse, np.array(normal), np.array(down), at_K, height_K)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,15 +202,10 @@ class HeadPose:
         """Sine of the turn: positive when the face looks to the image's left, so that its left side shows."""
         return float(self.rotation[0, 2])
 
-    def project(self, points_P3: Float64) -> Float64:
-        """Canonical points (P, 3) -> image pixels (P, 2)."""
-        projected: Float64 = points_P3 @ (self.scale * self.rotation[:2]).T + self.origin[:2]
-        return projected
-
-    def canonical(self, points_P3: Float64) -> Float64:
-        """Landmarks (P, 3) in pixels -> canonical axes (P, 3): the face turned to the front."""
-        turned: Float64 = (points_P3 - self.origin) @ self.rotation / self.scale
-        return turned
+    def along(self, axis: int, points_P3: Floats) -> Floats:
+        """Coordinate (P,) of landmarks (P, 3) in pixels along one canonical axis: the face turned to the front."""
+        direction = self.rotation[:, axis] / self.scale
+        return points_P3 @ direction - self.origin @ direction
 
 
 def head_pose(landmarks_N3: Floats) -> HeadPose:
@@ -191,16 +214,15 @@ def head_pose(landmarks_N3: Floats) -> HeadPose:
     Args:
         landmarks_N3: (468, 3) pixels with mediapipe's z.
     """
-    found = landmarks_N3[_POSE_INDEX].astype(np.float64)
-    found_centre = found.mean(0)
-    found -= found_centre
+    found = landmarks_N3.take(_POSE_INDEX, 0).astype(np.float64)
+    # The mean face is centred, so it does not matter that what was found is not.
     stretch, left, right = (np.asarray(part, np.float64) for part in cv2.SVDecomp(found.T @ _POSE_MEAN))
     turn = left @ right
     if cv2.determinant(turn) < 0:  # a reflection: the weakest axis changes its sign
         left[:, 2], stretch[2] = -left[:, 2], -stretch[2]
         turn = left @ right
     scale = max(float(stretch.sum()) / _POSE_SIZE, 1e-3)
-    return HeadPose(turn, scale, found_centre - scale * turn @ _POSE_CENTRE)
+    return HeadPose(turn, scale, found.sum(0) / len(found) - scale * turn @ _POSE_CENTRE)
 
 
 _POSE_INDEX = np.array(_POSE_POINTS)
@@ -210,32 +232,44 @@ _POSE_MEAN -= _POSE_CENTRE
 _POSE_SIZE = float((_POSE_MEAN**2).sum())
 
 
-def keep_outward(
-    points_K2: Float64, canonical_K2: Float64, upright: tuple[Float64, Float64], *, least: float
-) -> tuple[Float64, Float64]:
-    """Push points of a far cheek back outside the profile, so that a map through them cannot fold.
+class Profile:
+    """Keeps the points of a far cheek outside the profile, so that a map through them cannot fold.
 
     Args:
-        points_K2: image points, pixels; those with canonical x = 0 come first, from top to bottom.
-        canonical_K2: the same points in canonical coordinates; x < 0 is the subject's right.
-        upright: image points (2,) of the forehead (10) and the chin (152).
+        canonical_K2: the points on the mean face; x < 0 is the subject's right. Those with x = 0 come first, from top
+            to bottom: they are the profile.
         least: smallest distance from the profile allowed, as a share of the distance on the mean face.
-
-    Returns:
-        The points, and for each how foreshortened it is: 0 as on the mean face or wider, 1 at the profile or beyond.
     """
-    top, bottom = upright
-    down = bottom - top
-    length = float(np.hypot(*down)) + 1e-6
-    across = np.array([down[1], -down[0]]) / length
-    x, y = canonical_K2[:, 0], canonical_K2[:, 1]
-    middle = int(np.count_nonzero(x == 0))
-    at = (points_K2 - top) @ across
-    profile = np.interp(y, y[:middle], at[:middle])
-    side = np.sign(x)
-    outward = side * (at - profile)
-    expected = (length / MEAN_LENGTH) * np.abs(x)
-    missing = np.maximum(least * expected - outward, 0.0) * side
-    shown = np.minimum(np.maximum(outward / np.maximum(expected, 1e-6), 0.0), 1.0)
-    foreshortening = np.where(side == 0, 0.0, 1.0 - shown)
-    return points_K2 + missing[:, None] * across, foreshortening
+
+    def __init__(self, canonical_K2: Float64, *, least: float) -> None:
+        x, y = canonical_K2[:, 0], canonical_K2[:, 1]
+        middle = int(np.count_nonzero(x == 0))
+        # A matrix that takes from each point its profile, read at the same height, as a share of the mean face's.
+        profile = np.array([np.interp(y, y[:middle], column) for column in np.eye(middle)]).T
+        apart = np.eye(len(x))
+        apart[:, :middle] -= profile
+        apart[middle:] *= MEAN_LENGTH / x[middle:, None]
+        apart[:middle] = 0.0
+        self._apart = apart.astype(np.float32)
+        self._least = np.where(x == 0, 0.0, least).astype(np.float32)
+        self._whole = np.where(x == 0, 0.0, 1.0).astype(np.float32)
+        self._x = (x / MEAN_LENGTH).astype(np.float32)
+
+    def keep_outward(self, points_K2: FloatArray, down: tuple[float, float]) -> tuple[FloatArray, FloatArray]:
+        """The points, pushed out where they must be, and how foreshortened each is.
+
+        Args:
+            points_K2: in the image, pixels.
+            down: from the forehead (10) to the chin (152), pixels.
+
+        Returns:
+            Points (K, 2), and for each how foreshortened it is: 0 as on the mean face or wider, 1 on the profile or
+            beyond it.
+        """
+        length = math.hypot(*down) + 1e-6
+        across = np.array((down[1] / length, -down[0] / length), np.float32)
+        shown = (self._apart @ points_K2) @ across / np.float32(length)
+        missing = np.maximum(self._least - shown, 0.0)
+        if missing.any():
+            points_K2 = points_K2 + np.outer(missing * self._x, across * np.float32(length))
+        return points_K2, np.minimum(np.maximum(self._whole - shown, 0.0), self._whole)

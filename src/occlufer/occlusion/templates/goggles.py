@@ -15,7 +15,7 @@ from occlufer.occlusion.templates.visor import COLOURS
 from occlufer.types import FloatArray
 
 _CANVAS = Canvas(half_width=1.75, top=-0.45, bottom=0.5, resolution=200)
-_TALL = Canvas(half_width=1.75, top=-0.72, bottom=0.5, resolution=200)
+_TALL = Canvas(half_width=1.75, top=-0.98, bottom=0.5, resolution=200)
 
 _SLIM = (
     (0.0, -0.31), (0.35, -0.318), (0.62, -0.312), (0.76, -0.275), (0.83, -0.18), (0.85, -0.02), (0.82, 0.14),
@@ -26,8 +26,8 @@ _SKI = (
     (0.87, 0.225), (0.68, 0.30), (0.48, 0.34), (0.32, 0.325), (0.20, 0.26), (0.10, 0.185), (0.0, 0.165),
 )  # fmt: skip
 _BOX = (
-    (0.0, -0.325), (0.30, -0.33), (0.60, -0.325), (0.70, -0.30), (0.98, -0.23), (1.10, -0.17), (1.14, -0.05),
-    (1.12, 0.08), (1.04, 0.17), (0.74, 0.28), (0.62, 0.325), (0.42, 0.335), (0.26, 0.31), (0.16, 0.25),
+    (0.0, -0.325), (0.30, -0.33), (0.60, -0.325), (0.70, -0.295), (0.94, -0.20), (1.02, -0.14), (1.05, -0.05),
+    (1.03, 0.07), (0.96, 0.145), (0.74, 0.27), (0.62, 0.325), (0.42, 0.335), (0.26, 0.31), (0.16, 0.25),
     (0.08, 0.19), (0.0, 0.17),
 )  # fmt: skip
 Layer = tuple[FloatArray, FloatArray]
@@ -149,14 +149,16 @@ def _tethered(colour: FloatArray) -> Template:
         away = np.sqrt((across - cx) ** 2 + (y - cy) ** 2).astype(np.float32)
         light = light - 0.30 * smoothstep(0.05, 0.03, away) + 0.10 * bump(0.052, 0.008, away) * (y > cy)
     body = _lit(colour, light)
-    top = _TALL.fill([(-0.085, -0.9), (0.085, -0.9), (0.105, -0.28), (-0.105, -0.28)])
+    # Narrower towards the crown, and lost in the hair: a band ends level, a head does not.
+    into_hair = smoothstep(-0.96, -0.70, y)
+    top = _TALL.fill([(-0.05, -1.0), (0.05, -1.0), (0.095, -0.28), (-0.095, -0.28)]) * into_hair
     cloth = weave(_TALL, 0.006, 0.05) * (58 + 22 * bump(0.0, 0.09, x))
-    cable = _TALL.stroke([(0.0, -0.9), (0.0, -0.30)], 0.05)
+    cable = _TALL.stroke([(0.0, -1.0), (0.0, -0.30)], 0.04) * into_hair
     cord = np.dstack([34 + 40 * bump(-0.008, 0.010, x)] * 3)
     return _finish(
         _TALL,
         [
-            _strap(_TALL, 1.0, 0.10, 66),
+            _strap(_TALL, 0.95, 0.07, 66),
             (np.dstack([cloth] * 3), top),
             (cord, cable),
             (np.full_like(body, 36.0), pad),

@@ -1,0 +1,51 @@
+"""What is read of a photo."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from occlufer.occlusion.tone import measure_look
+
+
+def test_grey_photos_ask_for_grey_occluders(make_face):
+    grey, colour = make_face(64, grey=True), make_face(64)
+    assert measure_look(grey.image, grey.landmarks).saturation == 0
+    assert measure_look(colour.image, colour.landmarks).saturation == 1
+
+
+def test_light_is_read_from_its_side(make_face):
+    face = make_face(96)
+    ramp = np.broadcast_to(np.linspace(60, 200, 96), (96, 96))
+    across = np.repeat(ramp[..., None], 3, 2).astype(np.uint8)
+    look = measure_look(across, face.landmarks)
+    assert look.slope[0] > 0.1
+    assert look.slope[1] == pytest.approx(0, abs=0.02)
+    assert measure_look(np.ascontiguousarray(across[:, ::-1]), face.landmarks).slope[0] < -0.1
+    down = measure_look(np.ascontiguousarray(across.transpose(1, 0, 2)), face.landmarks)
+    assert down.slope[1] > 0.1
+
+
+def test_soft_photos_ask_for_soft_occluders(make_face):
+    face = make_face(96)
+    noise = np.random.default_rng(0).integers(0, 255, (96, 96, 3), dtype=np.uint8)
+    assert measure_look(noise, face.landmarks).blur == 0
+    soft = cv2.GaussianBlur(noise, (0, 0), 3.0)
+    assert measure_look(soft, face.landmarks).blur > 0.5
+
+
+def test_an_even_photo_has_no_slope_and_the_factor_is_passed_on(make_face):
+    face = make_face(64)
+    even = np.full((64, 64, 3), 139, np.uint8)
+    look = measure_look(even, face.landmarks, brightness=0.5)
+    assert look.brightness == pytest.approx(0.5, abs=0.01)
+    assert np.abs(look.slope).max() < 1e-3
+    assert look.saturation == 0
+
+
+@pytest.mark.parametrize("shift", [-500.0, 500.0])
+def test_faces_outside_are_read_at_the_border(make_face, shift):
+    face = make_face(64)
+    look = measure_look(face.image, face.landmarks + np.float32(shift))
+    assert np.isfinite([look.brightness, *look.slope, look.contrast, look.saturation, look.blur]).all()
