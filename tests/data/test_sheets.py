@@ -27,6 +27,16 @@ def test_faces_lie_in_their_rows_at_one_size():
     assert red[1] == blue[1] < green[1]
 
 
+def test_oblong_faces_keep_their_proportions():
+    strip = np.full((10, 20, 3), (200, 0, 0), np.uint8)
+    sheet = contact_sheet([[strip, GREEN]], tile=40)
+    top, _, high, wide = boxes(sheet, strip)
+    assert (high, wide) == (20, 40)
+    assert top == boxes(sheet, GREEN)[0] + 10
+    tall = np.full((300, 100, 3), (0, 0, 200), np.uint8)
+    assert boxes(contact_sheet([[tall]], tile=30), tall)[2:] == (30, 10)
+
+
 def test_names_and_captions_are_written_beside_the_faces_not_on_them():
     plain = contact_sheet([[RED, GREEN]], tile=60)
     sheet = contact_sheet([[RED, GREEN]], tile=60, captions=[["anger", "fear"]], row_names=["mask"])

@@ -16,6 +16,7 @@ ALL = {
     "rotation_range": (-12.0, 12.0),
     "scale_range": (0.9, 1.1),
     "shift_range": (-0.06, 0.06),
+    "shear_range": (-5.0, 5.0),
     "brightness_range": (-0.15, 0.15),
     "contrast_range": (-0.15, 0.15),
 }
@@ -89,6 +90,47 @@ def test_shift_is_a_share_of_the_side():
     assert np.abs(centres).max() <= 5.5
     assert np.abs(centres).max(axis=0).min() > 3
     assert (centres.min(axis=0) < -2).all()
+
+
+def test_shear_is_in_degrees():
+    """A vertical line leans by at most the angle; 0.1, which study B gives to Keras, is under a tenth of a pixel."""
+    picture = np.zeros((48, 96, 3), np.uint8)
+    picture[:, 46:50] = 255
+
+    def leaning(degrees: float) -> float:
+        augment = Augmentation(shear_range=(-degrees, degrees))
+        x = np.arange(96)
+        ends = []
+        for seed in range(30):
+            line = augment(picture, seed=seed)[..., 0].astype(float)
+            ends.append(line[2] @ x / line[2].sum() - line[-3] @ x / line[-3].sum())
+        return float(np.abs(ends).max())
+
+    assert 0.6 < leaning(10.0) / (43 * np.tan(np.deg2rad(10.0))) < 1.05
+    assert leaning(0.1) < 0.1
+
+
+def test_no_shear_leaves_the_other_draws_as_they_were(image):
+    rest = {name: value for name, value in ALL.items() if name != "shear_range"}
+    for seed in range(5):
+        expected = Augmentation(**rest)(image, seed=seed)
+        np.testing.assert_array_equal(
+            Augmentation(**rest, shear_range=(0.0, 0.0))(image, seed=seed), expected
+        )
+
+
+def test_oblong_pictures_are_shifted_by_shares_of_each_side():
+    picture = np.zeros((48, 96, 3), np.uint8)
+    picture[20:28, 44:52] = 255
+    augment = Augmentation(shift_range=(-0.1, 0.1))
+    y, x = np.mgrid[0:48, 0:96]
+    moved = []
+    for seed in range(60):
+        weight = augment(picture, seed=seed)[..., 0] / 255 / 64
+        moved.append(((weight * y).sum() - 23.5, (weight * x).sum() - 47.5))
+    down, across = np.abs(moved).max(axis=0)
+    assert 3.5 < down < 5.5
+    assert 7.5 < across < 10.5
 
 
 def test_nothing_asked_is_nothing_done(image):

@@ -14,7 +14,7 @@ import threadpoolctl
 import torch
 from torch.utils.data import DataLoader
 
-from occlufer.data.faces import ConditionedFaces, FaceBatch, ImageFormat
+from occlufer.data.faces import ConditionedFaces, FaceBatch, ImageFormat, check_fit
 from occlufer.data.sampler import FaceSampler
 from occlufer.data.transforms import Augmentation
 from occlufer.data.view import View
@@ -51,7 +51,8 @@ class LoaderSettings:
 class FaceDataModule(pl.LightningDataModule):
     """Train and validation faces under one occluder, test faces under each condition.
 
-    A face without landmarks leaves every split and every condition alike, so that conditions stay paired.
+    A face without landmarks leaves every split and every condition alike, so that conditions stay paired; faces that
+    are covered already (`FaceDataset.covered`) need none.
 
     Args:
         faces: the dataset.
@@ -62,6 +63,9 @@ class FaceDataModule(pl.LightningDataModule):
         loader: see `LoaderSettings`.
         seed: of order and draws in training.
         evaluation_seed: fixes the occlusion of validation and test faces for all runs alike.
+
+    Raises:
+        ConfigError: see `occlufer.data.faces.check_fit`.
     """
 
     def __init__(
@@ -79,6 +83,11 @@ class FaceDataModule(pl.LightningDataModule):
         evaluation_seed: int,
     ) -> None:
         super().__init__()
+        check_fit(
+            faces,
+            view,
+            {"occlusion": occluder} | {f"condition {name}": by for name, by in conditions.items()},
+        )
         self.faces, self.cache = faces, cache
         self.view, self.augmentation, self.image = view, augmentation, image
         self.occluder, self.conditions = occluder, dict(conditions)
@@ -176,8 +185,23 @@ def _one_thread(_: int) -> None:
 
 
 def usable_faces(faces: FaceDataset, cache: LandmarkCache) -> BoolArray:
-    """For each face, whether the cache holds landmarks for it. Bool (len(faces),)."""
-    return np.array([_has_landmarks(faces, cache, index) for index in range(len(faces))], dtype=np.bool_)
+    """For each face, whether the cache holds landmarks for it; of covered faces, whether it can be read.
+
+    Bool (len(faces),).
+    """
+    indices = range(len(faces))
+    if faces.covered:
+        return np.array([_can_be_read(faces, index) for index in indices], dtype=np.bool_)
+    return np.array([_has_landmarks(faces, cache, index) for index in indices], dtype=np.bool_)
+
+
+def _can_be_read(faces: FaceDataset, index: int) -> bool:
+    # Where landmarks are looked for, an image that is damaged half-way is found then.
+    try:
+        faces.load_image(index)
+    except ImageError:
+        return False
+    return True
 
 
 def _has_landmarks(faces: FaceDataset, cache: LandmarkCache, index: int) -> bool:

@@ -17,15 +17,16 @@ Range = tuple[float, float]
 
 @final
 class Augmentation:
-    """Mirror, shift, turn, scale, brighten: a pure function of the image and a seed.
+    """Mirror, shift, turn, scale, shear, brighten: a pure function of the image and a seed.
 
     The draws depend on the seed alone, not on the image or on what covers it, so every condition meets the same ones.
 
     Args:
         flip: probability of a mirror image.
         rotation_range: degrees, counter-clockwise.
-        scale_range: zoom factors.
+        scale_range: zoom factors, drawn apart for x and y.
         shift_range: shares of the side, for x and y alike.
+        shear_range: degrees, for x and y alike.
         brightness_range, contrast_range: relative change, 0 is none.
     """
 
@@ -36,17 +37,18 @@ class Augmentation:
         rotation_range: Range = (0.0, 0.0),
         scale_range: Range = (1.0, 1.0),
         shift_range: Range = (0.0, 0.0),
+        shear_range: Range = (0.0, 0.0),
         brightness_range: Range = (0.0, 0.0),
         contrast_range: Range = (0.0, 0.0),
     ) -> None:
         steps: list[A.BasicTransform] = []
         if flip > 0:
             steps.append(A.HorizontalFlip(p=flip))
-        if any(map(any, (rotation_range, shift_range))) or tuple(scale_range) != (1.0, 1.0):
+        if any(map(any, (rotation_range, shift_range, shear_range))) or tuple(scale_range) != (1.0, 1.0):
             shift = tuple(shift_range)
             affine = A.Affine(
                 rotate=tuple(rotation_range), scale=tuple(scale_range), translate_percent={"x": shift, "y": shift},
-                border_mode=cv2.BORDER_REPLICATE, p=1.0,
+                shear=tuple(shear_range), border_mode=cv2.BORDER_REPLICATE, p=1.0,
             )  # fmt: skip
             steps.append(affine)
         if any(brightness_range) or any(contrast_range):

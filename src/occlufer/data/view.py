@@ -10,12 +10,50 @@ import numpy as np
 
 from occlufer.types import ConfigError, FloatArray, UInt8Array
 
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
 
 class View(ABC):
-    """Chooses a square of the image; `__call__` cuts it out and scales it down to at most the wanted side."""
+    """Chooses the part of the image that a network sees, in two steps with the occluder between them.
+
+    Calling it gives what the occluder is placed on: at most as large as the network needs, so that occluding stays
+    cheap. A small face is left small there, so that an occluder is drawn at the resolution of the source and not of an
+    enlargement. `finish` makes the network's input of the covered picture.
+
+    Attributes:
+        needs_landmarks: False where the landmarks only move along; such a view also serves faces that have none.
+    """
+
+    needs_landmarks: bool = True
 
     @abstractmethod
-    def square(self, landmarks_N3: FloatArray, image_hw: tuple[int, int]) -> tuple[float, float, float]:
+    def __call__(
+        self, image_HWC: UInt8Array, landmarks_N3: FloatArray, *, hw: Size
+    ) -> tuple[UInt8Array, FloatArray]:
+        """The picture for the occluder.
+
+        Args:
+            image_HWC: uint8 RGB; left untouched.
+            landmarks_N3: float32 (468, 3), pixels; left untouched.
+            hw: height and width of the network's input.
+
+        Returns:
+            uint8 RGB, and the landmarks in its pixels.
+        """
+
+    def finish(self, image_HWC: UInt8Array, landmarks_N3: FloatArray, *, hw: Size) -> UInt8Array:
+        """The network's input, uint8 RGB of height and width `hw`, of a picture and landmarks that a call returned."""
+        if image_HWC.shape[:2] == hw:
+            return image_HWC
+        return resized(image_HWC, hw, cv2.INTER_LINEAR)
+
+
+class SquareView(View):
+    """Chooses a square of the image; for an oblong input it is widened or heightened about its middle."""
+
+    @abstractmethod
+    def square(self, landmarks_N3: FloatArray, image_hw: Size) -> tuple[float, float, float]:
         """The square as (left, top, side) in pixels; it may reach over the image's border.
 
         Args:
@@ -25,31 +63,26 @@ class View(ABC):
 
     @final
     def __call__(
-        self, image_HWC: UInt8Array, landmarks_N3: FloatArray, *, side: int
+        self, image_HWC: UInt8Array, landmarks_N3: FloatArray, *, hw: Size
     ) -> tuple[UInt8Array, FloatArray]:
-        """Cut out the square and scale it to `min(its side, side)`.
-
-        A small face is left small, so that an occluder is drawn at the resolution of the source and not of an
-        enlargement. What lies outside the image repeats its border.
-
-        Returns:
-            uint8 RGB (S, S, 3) with S <= side, and the landmarks in its pixels.
-        """
-        height, width = image_HWC.shape[:2]
-        left, top, length = self.square(landmarks_N3, (height, width))
+        """Cut the region out, and scale it down to `hw` if it is larger; what lies outside repeats the border."""
+        left, top, side = self.square(landmarks_N3, (image_HWC.shape[0], image_HWC.shape[1]))
+        ratio = hw[1] / hw[0]
+        height = side if ratio >= 1 else side / ratio
+        width = height * ratio
+        left, top = left - (width - side) / 2, top - (height - side) / 2
         # Whole pixels for the cut; the landmarks move by exactly the same amount, so nothing is misplaced.
-        length_px = max(round(length), 1)
+        height_px, width_px = max(round(height), 1), max(round(width), 1)
         left_px, top_px = round(left), round(top)
-        cut = _cut(image_HWC, left_px, top_px, length_px)
-        moved = landmarks_N3 - np.array([left_px, top_px, 0], np.float32)
-        if length_px <= side:
-            return cut, moved.astype(np.float32)
-        scale = side / length_px
-        return cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA), scale_landmarks(moved, scale)  # type: ignore[return-value]
+        cut = _cut(image_HWC, left_px, top_px, (height_px, width_px))
+        moved = (landmarks_N3 - np.array([left_px, top_px, 0], np.float32)).astype(np.float32)
+        if height_px <= hw[0]:
+            return cut, moved
+        return resized(cut, hw, cv2.INTER_AREA), scale_landmarks(moved, hw[1] / width_px, hw[0] / height_px)
 
 
 @final
-class FaceCrop(View):
+class FaceCrop(SquareView):
     """The square around the face mesh, with a margin.
 
     Args:
@@ -61,7 +94,7 @@ class FaceCrop(View):
             raise ConfigError(f"view.margin must be 0 or more, found {margin}.")
         self.margin = margin
 
-    def square(self, landmarks_N3: FloatArray, image_hw: tuple[int, int]) -> tuple[float, float, float]:
+    def square(self, landmarks_N3: FloatArray, image_hw: Size) -> tuple[float, float, float]:
         """The mesh's box, made square about its centre and widened by the margin."""
         low, high = landmarks_N3[:, :2].min(axis=0), landmarks_N3[:, :2].max(axis=0)
         side = float((high - low).max()) * (1 + 2 * self.margin)
@@ -70,31 +103,60 @@ class FaceCrop(View):
 
 
 @final
-class FullImage(View):
+class FullImage(SquareView):
     """The whole image; the shorter side is padded by repeating the border."""
 
-    def square(self, landmarks_N3: FloatArray, image_hw: tuple[int, int]) -> tuple[float, float, float]:
+    needs_landmarks = False
+
+    def square(self, landmarks_N3: FloatArray, image_hw: Size) -> tuple[float, float, float]:
         """The smallest square about the image's centre that holds it."""
         height, width = image_hw
         side = max(height, width)
         return (width - side) / 2, (height - side) / 2, float(side)
 
 
-def scale_landmarks(landmarks_N3: FloatArray, scale: float) -> FloatArray:
-    """Landmarks after an image was resized by `scale`.
+@final
+class StretchedImage(View):
+    """The whole image, stretched to the shape of the input: for sets that were cut to that shape already."""
+
+    needs_landmarks = False
+
+    def __call__(
+        self, image_HWC: UInt8Array, landmarks_N3: FloatArray, *, hw: Size
+    ) -> tuple[UInt8Array, FloatArray]:
+        """The image in its own proportions, scaled down until one side is that of the input."""
+        height, width = image_HWC.shape[:2]
+        scale = max(hw[0] / height, hw[1] / width)
+        if scale >= 1:
+            return image_HWC, landmarks_N3
+        smaller = max(round(height * scale), 1), max(round(width * scale), 1)
+        return resized(image_HWC, smaller, cv2.INTER_AREA), scale_landmarks(
+            landmarks_N3, smaller[1] / width, smaller[0] / height
+        )
+
+
+def scale_landmarks(landmarks_N3: FloatArray, across: float, down: float | None = None) -> FloatArray:
+    """Landmarks after an image was resized by the factors `across` (depth too) and `down` (None: the same).
 
     Pixel i covers i..i+1 and OpenCV keeps the image's edges in place when it resizes, so there is no offset.
     """
-    return (landmarks_N3 * np.float32(scale)).astype(np.float32)
+    factors = np.array([across, across if down is None else down, across], np.float32)
+    return (landmarks_N3 * factors).astype(np.float32)
 
 
-def _cut(image_HWC: UInt8Array, left: int, top: int, side: int) -> UInt8Array:
+def resized(image_HWC: UInt8Array, hw: Size, interpolation: int) -> UInt8Array:
+    """The image at another height and width, by one of OpenCV's interpolations."""
+    return cv2.resize(image_HWC, (hw[1], hw[0]), interpolation=interpolation)  # type: ignore[return-value]
+
+
+def _cut(image_HWC: UInt8Array, left: int, top: int, size: Size) -> UInt8Array:
     height, width = image_HWC.shape[:2]
-    pad = (max(-top, 0), max(top + side - height, 0), max(-left, 0), max(left + side - width, 0))
-    # A square that misses the image altogether (wild landmarks) would cut nothing: the nearest pixels are repeated.
-    rows = slice(max(min(top, height - 1), 0), max(top + side, 1))
-    columns = slice(max(min(left, width - 1), 0), max(left + side, 1))
+    high, wide = size
+    pad = (max(-top, 0), max(top + high - height, 0), max(-left, 0), max(left + wide - width, 0))
+    # A region that misses the image altogether (wild landmarks) would cut nothing: the nearest pixels are repeated.
+    rows = slice(max(min(top, height - 1), 0), max(top + high, 1))
+    columns = slice(max(min(left, width - 1), 0), max(left + wide, 1))
     inside = image_HWC[rows, columns]
     if any(pad):
         inside = cv2.copyMakeBorder(inside, *pad, cv2.BORDER_REPLICATE)  # type: ignore[assignment]
-    return np.ascontiguousarray(inside[:side, :side])
+    return np.ascontiguousarray(inside[:high, :wide])

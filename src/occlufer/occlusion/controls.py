@@ -20,6 +20,7 @@ from occlufer.types import ConfigError, FloatArray, UInt8Array, unknown_name
 REGIONS = ("eyes", "lower_face", "anywhere")
 """`eyes`: from above the brows to the middle of the nose. `lower_face`: from there to the chin."""
 _OVAL, _EYES, _BROWS = (np.array(s) for s in (topology.FACE_OVAL, topology.EYES, topology.BROWS))
+_FINE_SIGMA = 3.0  # pixels
 _CORNERS = np.array([33, 263])
 
 
@@ -121,9 +122,11 @@ class Box(_Region):
     ) -> tuple[UInt8Array, FloatArray]:
         """Paint the box."""
         alpha = self.alpha(landmarks_N3, params, (image_HWC.shape[0], image_HWC.shape[1]))
-        return _blended(
-            image_HWC, np.broadcast_to(np.array(self.colour, np.float32), image_HWC.shape), alpha
-        ), alpha
+        result = image_HWC.copy()
+        if (box := _touched(alpha)) is not None:
+            colour = np.array(self.colour, np.float32)
+            result[box] = _blended(image_HWC[box], colour, alpha[box])
+        return result, alpha
 
 
 @final
@@ -154,10 +157,21 @@ class Blur(_Region):
         alpha = self.alpha(landmarks_N3, params, (image_HWC.shape[0], image_HWC.shape[1]))
         eyes = landmarks_N3[_CORNERS, :2].astype(np.float64)
         sigma = self.sigma * float(np.hypot(*(eyes[1] - eyes[0])))
-        if sigma < 0.1 or not alpha.any():
-            return image_HWC.copy(), alpha
-        soft = cv2.GaussianBlur(image_HWC.astype(np.float32), (0, 0), min(sigma, 200.0))
-        return _blended(image_HWC, np.asarray(soft, np.float32), alpha), alpha
+        box = _touched(alpha)
+        result = image_HWC.copy()
+        if sigma < 0.1 or box is None:
+            return result, alpha
+        sigma = min(sigma, 200.0)
+        # OpenCV's kernel for floats reaches four sigma: with such a border the blur is that of the whole image.
+        reach = math.ceil(4 * sigma) + 1
+        rows, columns = (slice(max(part.start - reach, 0), part.stop + reach) for part in box)
+        soft = _blurred(image_HWC[rows, columns], sigma)
+        inner = tuple(
+            slice(part.start - wide.start, part.stop - wide.start)
+            for part, wide in zip(box, (rows, columns), strict=True)
+        )
+        result[box] = _blended(image_HWC[box], soft[inner], alpha[box])
+        return result, alpha
 
 
 def _axes(landmarks_N3: FloatArray) -> Float64:
@@ -167,6 +181,24 @@ def _axes(landmarks_N3: FloatArray) -> Float64:
     length = float(np.hypot(*along))
     x, y = along / length if length > 1e-6 else (1.0, 0.0)
     return np.array([[x, y], [-y, x]])
+
+
+def _blurred(image_HWC: UInt8Array, sigma: float) -> FloatArray:
+    """Gaussian blur, float32. A wide one is made on a smaller copy: nothing finer than sigma is left of it anyway."""
+    pixels = image_HWC.astype(np.float32)
+    shrink = max(sigma / _FINE_SIGMA, 1.0)
+    if shrink == 1:
+        return np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigma), np.float32)
+    height, width = image_HWC.shape[:2]
+    small_wh = max(round(width / shrink), 1), max(round(height / shrink), 1)
+    small = cv2.GaussianBlur(cv2.resize(pixels, small_wh, interpolation=cv2.INTER_AREA), (0, 0), _FINE_SIGMA)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _touched(alpha_HW: FloatArray) -> tuple[slice, slice] | None:
+    """Rows and columns that hold all of alpha above 0; None when there is nothing."""
+    x, y, width, height = cv2.boundingRect((alpha_HW > 0).view(np.uint8))
+    return (slice(y, y + height), slice(x, x + width)) if width else None
 
 
 def _blended(image_HWC: UInt8Array, other_HWC: FloatArray, alpha_HW: FloatArray) -> UInt8Array:

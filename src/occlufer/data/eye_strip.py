@@ -1,0 +1,131 @@
+"""Study B's view: what a face mask leaves of a face, levelled and cut out.
+
+Jiang et al., "MaskTheFER", DICTA 2023, doi 10.1109/DICTA60407.2023.00069; the rule is theirs, the code ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from occlufer.data.view import Size, View, resized, scale_landmarks
+from occlufer.types import ConfigError, FloatArray, UInt8Array
+
+_RIGHT_CORNERS, _LEFT_CORNERS = (
+    (33, 133),
+    (362, 263),
+)  # outer and inner; inner and outer; right is the subject's
+_NOSE_TIP = 1
+_ROOM = 0.25  # of the face's side, kept around it: a rolled head's strip reaches over the mesh's upright box
+
+
+@dataclass(frozen=True, slots=True)
+class _Strip:
+    """A rectangle that lies level in the face and turned in the image.
+
+    Attributes:
+        corner: its top left corner in the image, pixels.
+        across, down: its sides as vectors in the image.
+    """
+
+    corner: NDArray[np.float64]
+    across: NDArray[np.float64]
+    down: NDArray[np.float64]
+
+    @property
+    def hw(self) -> tuple[float, float]:
+        """Height and width in pixels of the image."""
+        return float(np.hypot(*self.down)), float(np.hypot(*self.across))
+
+
+@final
+class EyeStrip(View):
+    """The region of the eyes, turned so that they are level, cut out, and stretched to the shape of the input.
+
+    It reaches from the top of the face mesh down to `below` under the lowest eye corner or to the tip of the nose,
+    whichever is lower, and from `before` outside one outer eye corner to `behind` outside the other. The study counts
+    8, 6 and 7 pixels on images of 48 pixels; the mesh of such a face is 43.8 pixels long (median over FER2013), so
+    that here they are shares of the longer side of the mesh's box, and a larger photo gives the same strip. The study's
+    face box is a detector's, whose top is near the brows; ours is the mesh's, whose top is near the hair.
+
+    The occluder is placed before the strip is cut, as in the study: it is lit by the whole face. The share of the face
+    that it covers is one of the whole face, too.
+
+    Args:
+        before: beyond the outer corner at the left of the image.
+        behind: beyond the outer corner at its right.
+        below: under the lowest eye corner.
+        cut: height and width in pixels to which the strip is resampled first: what is finer is lost, as in the study.
+    """
+
+    def __init__(
+        self,
+        *,
+        before: float = 0.137,
+        behind: float = 0.160,
+        below: float = 0.183,
+        cut: tuple[int, int] = (24, 48),
+    ) -> None:
+        for name, value in (("before", before), ("behind", behind), ("below", below)):
+            if value < 0:
+                raise ConfigError(f"view.{name} must be 0 or more, found {value}.")
+        if len(cut) != 2 or not all(isinstance(side, int) and side >= 8 for side in cut):
+            raise ConfigError(
+                f"view.cut must be a height and a width of at least 8 pixels, as [24,48]; found {cut!r}."
+            )
+        self.before, self.behind, self.below = before, behind, below
+        self.cut: Size = (cut[0], cut[1])
+
+    def __call__(
+        self, image_HWC: UInt8Array, landmarks_N3: FloatArray, *, hw: Size
+    ) -> tuple[UInt8Array, FloatArray]:
+        """The face and some room around it, not yet turned, scaled down until the strip has the size of `cut`."""
+        low, high = landmarks_N3[:, :2].min(axis=0), landmarks_N3[:, :2].max(axis=0)
+        room = _ROOM * (high - low).max()
+        size = np.array([image_HWC.shape[1], image_HWC.shape[0]])
+        left, top = np.clip(np.floor(low - room), 0, size - 1).astype(int)
+        right, bottom = np.clip(np.ceil(high + room), (left + 1, top + 1), size).astype(int)
+        face_HWC = np.ascontiguousarray(image_HWC[top:bottom, left:right])
+        moved = (landmarks_N3 - np.array([left, top, 0], np.float32)).astype(np.float32)
+        height, width = self._strip(landmarks_N3).hw
+        scale = max(self.cut[0] / height, self.cut[1] / width)
+        if scale >= 1:
+            return face_HWC, moved
+        high_px, wide_px = face_HWC.shape[:2]
+        smaller = max(round(high_px * scale), 1), max(round(wide_px * scale), 1)
+        factors = smaller[1] / wide_px, smaller[0] / high_px
+        return resized(face_HWC, smaller, cv2.INTER_AREA), scale_landmarks(moved, *factors)
+
+    def finish(self, image_HWC: UInt8Array, landmarks_N3: FloatArray, *, hw: Size) -> UInt8Array:
+        """The level strip, resampled to `cut` and then to `hw`; what lies outside the image repeats its border."""
+        strip = self._strip(landmarks_N3)
+        height, width = self.cut
+        # Pixel i covers i..i+1, and warpAffine counts from pixel centres: half a pixel either way.
+        columns = np.column_stack([strip.across / width, strip.down / height])
+        offset = strip.corner + columns @ (0.5, 0.5) - 0.5
+        matrix = np.column_stack([columns, offset])
+        level = cv2.warpAffine(
+            image_HWC, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )  # fmt: skip
+        return resized(level, hw, cv2.INTER_LINEAR)  # type: ignore[arg-type]
+
+    def _strip(self, landmarks_N3: FloatArray) -> _Strip:
+        points = landmarks_N3[:, :2].astype(np.float64)
+        line = points[list(_LEFT_CORNERS)].mean(axis=0) - points[list(_RIGHT_CORNERS)].mean(axis=0)
+        length = float(np.hypot(*line))
+        along = line / length if length > 1e-6 else np.array([1.0, 0.0])
+        axes = np.array([along, (-along[1], along[0])])  # rows: along the eyes, down the face
+        level = points @ axes.T
+        side = float((level.max(axis=0) - level.min(axis=0)).max())
+        corners = level[[*_RIGHT_CORNERS, *_LEFT_CORNERS]]
+        left, right = corners[0, 0] - self.before * side, corners[3, 0] + self.behind * side
+        top = float(level[:, 1].min())
+        bottom = max(float(corners[:, 1].max()) + self.below * side, float(level[_NOSE_TIP, 1]))
+        # A wild mesh may put them in any order: a strip of a pixel is still a picture.
+        width, height = max(right - left, 1.0), max(bottom - top, 1.0)
+        return _Strip(np.array([left, top]) @ axes, width * axes[0], height * axes[1])
