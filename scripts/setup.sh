@@ -17,7 +17,7 @@ import ensurepip, venv  # Debian ships them apart, in python3-venv
 '
 echo "Installing into $venv with $("$python" --version): about 6.6 GB, a few minutes."
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,dashboards,ray,slurm]'
 # mediapipe brings an OpenCV that needs libGL, albumentations one that does not, and both own the folder cv2. The
 # headless one goes in last, so that `import cv2` works on a machine without a display.
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps -c constraints.txt \

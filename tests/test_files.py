@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from occlufer.files import StorageError, atomic_path, locked, storage_error, write_text
+from occlufer.files import StorageError, atomic_path, clear_leftovers, locked, storage_error, write_text
 from occlufer.types import OccluferError, RunError
 
 
@@ -70,6 +70,22 @@ def test_each_fault_has_its_advice(number, advice):
     assert isinstance(error, OccluferError)
     for part in ("a/b.txt", os.strerror(number), advice):
         assert part in str(error)
+
+
+def test_leftovers_of_dead_writers_go_and_those_of_the_living_stay(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (tmp_path / "checkpoints").mkdir()
+    for name in (
+        f"checkpoints/.last.ckpt.{dead.pid}.tmp",
+        f".run.json.{os.getpid()}.tmp",
+        ".mine.tmp",
+        "a.1.tmp",
+    ):
+        (tmp_path / name).touch()
+    clear_leftovers(tmp_path)
+    left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {f".run.json.{os.getpid()}.tmp", ".mine.tmp", "a.1.tmp"}
 
 
 _HOLD = """

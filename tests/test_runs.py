@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from occlufer.environment import environment
 from occlufer.runs import (
     PREDICTION_COLUMNS,
     PROBABILITY_COLUMNS,
     Run,
     RunSummary,
     config_hash,
-    environment,
     find_runs,
     run_folder_name,
 )
@@ -55,7 +55,7 @@ IGNORED = {
 
 def predictions() -> pd.DataFrame:
     frame = pd.DataFrame(np.eye(7, dtype=np.float32), columns=list(PROBABILITY_COLUMNS))
-    return frame.assign(key=list("abcdefg"), split="test", condition="none", label=range(7), prediction=range(7),
+    return frame.assign(key=list("abcdefg"), subject=None, split="test", condition="none", label=range(7), prediction=range(7),
                         covered_share=np.float32(0))  # fmt: skip
 
 
@@ -109,7 +109,7 @@ def test_a_failed_run_says_why_until_it_finishes(run):
 @pytest.mark.parametrize("content", [b"{", b"", b"\xff\xfe\x00", b"[]", b"{}"])
 def test_a_damaged_failure_json_is_still_a_failure(run, content):
     (run.folder / "failure.json").write_bytes(content)
-    assert run.state() == "Failed (its failure.json cannot be read)."
+    assert run.state() == "Failed: its failure.json cannot be read."
 
 
 @pytest.mark.parametrize("content", [b"{", b"", b"\xff\xfe\x00", b"[1]", b"null"])
@@ -263,6 +263,13 @@ def test_the_folder_name_is_readable_and_safe():
     name = run_folder_name(wild)
     assert Path(name).name == name
     assert name == f"..-up_hf_hub-owner-a-net_seed0_{config_hash(CONFIG)}"
+
+
+def test_the_folder_name_tells_the_fold():
+    folded = CONFIG | {"fold": 0}
+    assert run_folder_name(folded) == f"mask_resnet10t_seed0_fold0_{config_hash(folded)}"
+    assert run_folder_name(CONFIG | {"fold": None}).startswith("mask_resnet10t_seed0_")
+    assert config_hash(folded) != config_hash(CONFIG | {"fold": 1})
 
 
 def test_the_environment_says_what_is_needed_and_no_secrets(monkeypatch):

@@ -52,6 +52,28 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def clear_leftovers(folder: Path, names: str = "**/.*.tmp") -> None:
+    """Remove what killed writers left of `atomic_path` below `folder`, under the given names (a glob).
+
+    A writer that lives on this machine keeps its file. Of others nothing is known: hold a lock where they write.
+    """
+    for left in list(folder.glob(names)):
+        writer = left.name.split(".")[-2]
+        if writer.isdigit() and not _lives(int(writer)):
+            with contextlib.suppress(OSError):
+                left.unlink()
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's process
+        return True
+    return True
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8, atomically."""
     with atomic_path(path) as temporary:
@@ -80,3 +102,18 @@ def locked(path: Path, *, on_wait: Callable[[str], None] = lambda message: None)
         yield
     finally:
         lock.release()
+
+
+def held(path: Path) -> bool:
+    """Whether a live process, this one included, holds the lock file `path` (see `locked`). Writes nothing."""
+    if not path.is_file():
+        return False
+    lock = FileLock(path, is_singleton=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:  # a folder of somebody else's: nobody who could train there told us
+        return False
+    lock.release()
+    return False

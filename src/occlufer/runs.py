@@ -6,7 +6,8 @@ A run folder `outputs/<study>/<run>/` holds
     environment.json     versions, platform, devices, command line, git commit
     coverage.csv         faces, used and dropped (no landmarks) by split and expression
     checkpoints/         best.ckpt, last.ckpt
-    history.csv          one row an epoch: epoch, learning_rate, train_loss, val_loss, val_accuracy, val_f1_macro
+    history.csv          one row an epoch: epoch, learning_rate, train_loss, train_accuracy, val_loss, val_accuracy,
+                         val_f1_macro, seconds
     predictions.parquet  one row a test face and condition (`PREDICTION_COLUMNS`)
     metrics.json         {condition: {metric: value}}: a pure function of predictions.parquet
     figures/samples.png  some test faces under each condition
@@ -16,26 +17,25 @@ A run folder `outputs/<study>/<run>/` holds
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import datetime
 import hashlib
-import importlib.metadata
 import json
-import os
-import platform
+import math
 import re
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import yaml
 
-from occlufer.files import atomic_path, write_text
+from occlufer.files import atomic_path, held, write_text
 from occlufer.types import EXPRESSIONS, RunError
+
+if TYPE_CHECKING:
+    import pandas as pd  # imported where a table is read: what starts a sweep reads none
 
 FORMAT = 2
 """Version of the run folder; a reader refuses a newer one and says so for an older one."""
@@ -43,6 +43,7 @@ FORMAT = 2
 PROBABILITY_COLUMNS: tuple[str, ...] = tuple(f"prob_{name}" for name in EXPRESSIONS)
 PREDICTION_COLUMNS: tuple[str, ...] = (
     "key",  # str, the manifest's
+    "subject",  # str, who is shown, or null where the data do not say; the manifest's
     "split",  # "test"
     "condition",  # "none", "mask", ...: what covered the face
     "label",  # int, index into EXPRESSIONS
@@ -52,9 +53,9 @@ PREDICTION_COLUMNS: tuple[str, ...] = (
 )
 
 # What does not change a result is left out of the hash that names a run.
-_NOT_IDENTITY = ("paths", "study", "published", "logger", "loader.num_workers", "loader.pin_memory",
-                 "landmarks.workers", "dataset.cache", "dataset.workers", "trainer.enable_progress_bar",
-                 "names")  # fmt: skip
+_NOT_IDENTITY = ("paths", "study", "published", "retry", "weights", "logger", "loader.num_workers",
+                 "loader.pin_memory", "landmarks.workers", "dataset.cache", "dataset.workers",
+                 "trainer.enable_progress_bar", "names")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class RunSummary:
         fold: which fold of a cross-validation was held out for validation (from 0); None without one.
         config_hash: 8 hex digits, see `config_hash`.
         conditions: the test conditions in predictions.parquet, in order.
-        best_epoch: epoch (from 0) of the checkpoint that was scored.
+        best_epoch: epoch (from 0) of the checkpoint that was scored: the best one, or with protocol=published the last.
         best_score: its validation macro F1.
         epochs: epochs trained.
         seconds: wall seconds, all sessions of the run together.
@@ -100,6 +101,15 @@ class RunSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a training is: epochs behind it, the best validation macro F1 (NaN before the first), seconds so far."""
+
+    epochs: int = 0
+    best: float = math.nan
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """A run folder, finished or not. Reading never writes."""
 
@@ -116,13 +126,34 @@ class Run:
         return (self.folder / "run.json").is_file()
 
     @property
+    def lock(self) -> Path:
+        """The lock file that the training process holds."""
+        return self.folder / ".lock"
+
+    @property
+    def running(self) -> bool:
+        """True while a live process holds the run, also when it only waits for landmarks."""
+        return held(self.lock)
+
+    @property
+    def failure(self) -> str | None:
+        """Why the last attempt failed; None when it did not, and for a finished run."""
+        path = self.folder / "failure.json"
+        if self.finished or not path.is_file():
+            return None
+        try:
+            return str(json.loads(path.read_text(encoding="utf-8"))["message"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return "its failure.json cannot be read."
+
+    @property
     def checkpoint_last(self) -> Path:
-        """Where an interrupted run goes on from."""
+        """Where an interrupted run goes on from, and what is scored where protocol=published."""
         return self.folder / "checkpoints" / "last.ckpt"
 
     @property
     def checkpoint_best(self) -> Path:
-        """The checkpoint that is scored on the test split."""
+        """The checkpoint that is scored on the test split, but for protocol=published."""
         return self.folder / "checkpoints" / "best.ckpt"
 
     def summary(self) -> RunSummary:
@@ -154,22 +185,28 @@ class Run:
         """One sentence on how far the run got: finished, failed (and why), or stopped after which epoch."""
         if self.finished:
             return "Finished."
-        failure = self.folder / "failure.json"
-        if failure.is_file():
-            try:
-                fields = json.loads(failure.read_text(encoding="utf-8"))
-                return f"Failed: {fields['message']}"
-            except (OSError, ValueError, KeyError, TypeError):
-                return "Failed (its failure.json cannot be read)."
-        epochs = len(self.history())
+        if (reason := self.failure) is not None:
+            return f"Failed: {reason}"
+        epochs = self.progress().epochs
         return f"Unfinished after {epochs} epoch{'s' * (epochs != 1)}; run the same command to go on."
+
+    def progress(self) -> Progress:
+        """How far the training is, from history.csv; light enough to be asked every second."""
+        try:
+            with (self.folder / "history.csv").open(encoding="utf-8", newline="") as handle:
+                rows = list(csv.DictReader(handle))
+            scores = [float(row.get("val_f1_macro") or math.nan) for row in rows]
+            seconds = float(rows[-1].get("seconds") or 0) if rows else 0.0
+        except (OSError, ValueError, TypeError, csv.Error):  # as for a run that has not begun
+            return Progress()
+        return Progress(len(rows), max((s for s in scores if not math.isnan(s)), default=math.nan), seconds)
 
     def config(self) -> dict[str, Any]:
         """The resolved configuration; raises `RunError` when it is missing or damaged."""
         path = self.folder / "config.yaml"
         try:
             config = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: no UTF-8
+        except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:  # ValueError: no UTF-8
             raise RunError(f"{path} cannot be read ({error}). Is {self.folder} a run folder?") from error
         if not isinstance(config, dict):
             raise RunError(f"{path} holds no configuration. Is {self.folder} a run folder?")
@@ -177,6 +214,8 @@ class Run:
 
     def predictions(self) -> pd.DataFrame:
         """predictions.parquet with `PREDICTION_COLUMNS`; raises `RunError` when missing or damaged."""
+        import pandas as pd
+
         path = self.folder / "predictions.parquet"
         try:
             frame = pd.read_parquet(path)
@@ -200,6 +239,8 @@ class Run:
         return self._table("coverage.csv", ["split", "expression", "faces", "used", "dropped"])
 
     def _table(self, name: str, columns: list[str]) -> pd.DataFrame:
+        import pandas as pd
+
         try:
             return pd.read_csv(self.folder / name)
         except (OSError, ValueError):  # pandas' parser errors and bytes that are no UTF-8 are ValueErrors
@@ -246,10 +287,18 @@ def find_runs(study: Path) -> list[Run]:
     return runs
 
 
+def run_folder(config: Mapping[str, Any]) -> Path:
+    """Where the run of a resolved configuration lies: `paths.outputs`/study/`run_folder_name`, absolute."""
+    outputs = Path(config["paths"]["outputs"]).expanduser()
+    return (outputs / str(config["study"]) / run_folder_name(config)).resolve()
+
+
 def run_folder_name(config: Mapping[str, Any]) -> str:
-    """A readable name that ends in the short config hash, such as `mask_resnet10t_seed0_1a2b3c4d`."""
+    """A readable name that ends in the short config hash, such as `mask_vgg16_seed0_fold2_1a2b3c4d`."""
     names = config["names"]
     readable = f"{names['occlusion']}_{names['model']}_seed{config['seed']}"
+    if config.get("fold") is not None:
+        readable += f"_fold{config['fold']}"
     readable = re.sub(r"[^A-Za-z0-9._-]+", "-", readable)
     return f"{readable}_{config_hash(config)}"
 
@@ -273,47 +322,6 @@ def _without(config: Mapping[str, Any], dotted_names: tuple[str, ...]) -> dict[s
         nested = tuple(name.split(".", 1)[1] for name in dotted_names if name.startswith(f"{key}."))
         kept[key] = _without(value, nested) if nested and isinstance(value, Mapping) else value
     return kept
-
-
-_PACKAGES = ("occlufer", "torch", "torchvision", "pytorch-lightning", "timm", "albumentations", "mediapipe", "numpy",
-             "opencv-contrib-python-headless", "hydra-core", "pandas", "scikit-learn", "wandb")  # fmt: skip
-
-
-def environment() -> dict[str, Any]:
-    """What a reader needs to run it again: versions, platform, command line, commit. No environment variables."""
-    versions: dict[str, str | None] = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = None
-    return {
-        "packages": versions,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpus": os.cpu_count(),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "git_commit": _git_commit(),
-        "written": now(),
-    }
-
-
-def _git_commit() -> str | None:
-    """Commit of the checkout that this code runs from, with `+` when it has changes; None outside a checkout."""
-    here = Path(__file__).resolve().parent
-    try:
-        commit, changes = (
-            subprocess.run(
-                ["git", *words], cwd=here, capture_output=True, text=True, check=True, timeout=10
-            ).stdout
-            for words in (
-                ["rev-parse", "--short=12", "HEAD"],
-                ["status", "--porcelain", "--untracked-files=no"],
-            )
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return commit.strip() + ("+" if changes.strip() else "")
 
 
 def now() -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import yaml
+from omegaconf import DictConfig
 
+from occlufer.commands.app import condition_configs, plain
 from occlufer.commands.options import conf_folder
 from occlufer.types import ConfigError, unknown_name
 
@@ -22,32 +25,85 @@ def check_train(settings: Mapping[str, Any]) -> None:
     check_folders(settings)
     for name in ("seed", "evaluation_seed"):
         check_seed(name, settings[name])
-    whole("image.size", _of(settings, "image", "size"), 16, _MOST_SIDE)
+    _check_size("image.size", _of(settings, "image", "size"))
     # Batch normalisation cannot learn from a single face.
     whole("loader.batch_size", _of(settings, "loader", "batch_size"), 2)
     whole("loader.num_workers", _of(settings, "loader", "num_workers"), 0)
     whole("trainer.max_epochs", _of(settings, "trainer", "max_epochs"), 1)
     whole("trainer.accumulate_grad_batches", _of(settings, "trainer", "accumulate_grad_batches"), 1)
+    if settings["retry"] not in (None, "failed"):
+        raise ConfigError(
+            f"retry must be null (all that is not finished) or failed, found {settings['retry']!r}."
+        )
     if (patience := _of(settings, "early_stopping", "patience")) is not None:
         whole("early_stopping.patience", patience, 1)
+    _check_protocol(settings)
+
+
+def training_settings(config: DictConfig) -> dict[str, Any]:
+    """What `train` is asked for: plain, resolved, dataset folders absolute, with the occluders of its conditions.
+
+    A sweep's parent process asks it too, to know the run folder of each job before it starts.
+    """
+    settings = settled(anchored(plain(config)))
+    return settings | {"condition_occluders": condition_configs(settings["conditions"])}
+
+
+def process_count(trainer: Mapping[str, Any], *, visible: int) -> int:
+    """Processes that a trainer starts on one machine, where `visible` GPUs are there for `devices: auto`."""
+    devices = trainer.get("devices", 1)
+    if isinstance(devices, str) and devices != "auto":
+        parts = [part for part in devices.split(",") if part.strip()]
+        # Lightning reads "2" as a number of devices and "0,2" (or "2,") as their names.
+        devices = parts if "," in devices else int(devices) if devices.lstrip("-").isdigit() else 1
+    if devices in ("auto", -1):
+        devices = visible if trainer.get("accelerator") in {"gpu", "cuda"} else 1
+    return int(devices) if isinstance(devices, int) else len(devices)
 
 
 def check_preview(settings: Mapping[str, Any]) -> None:
     """Refuse a sheet that cannot be drawn; raises `ConfigError`."""
     check_folders(settings)
     check_seed("seed", settings["seed"])
-    for name, least in (("count", 1), ("columns", 1), ("tile", 16)):
+    for name, least in (("count", 1), ("columns", 1), ("draws", 1), ("score_count", 1), ("tile", 16)):
         whole(name, settings[name], least, _MOST_SIDE)
     if settings["size"] is not None:
-        whole("size", settings["size"], 16, _MOST_SIDE)
+        _check_size("size", settings["size"])
     if not isinstance(settings["output"], str) or not settings["output"].lower().endswith(".png"):
         raise ConfigError(f"output must be the path of a .png file, found {settings['output']!r}.")
+
+
+def check_augment(settings: Mapping[str, Any]) -> None:
+    """Refuse what no images can be made from; raises `ConfigError`."""
+    check_folders(settings)
+    check_seed("seed", settings["seed"])
+    if settings["method"] not in (known := ("deocclude", "frontal")):
+        raise ConfigError(unknown_name("method", str(settings["method"]), known))
+    target = settings["target"]
+    if isinstance(target, bool) or not isinstance(target, int | float) or not 0 < target <= 10:
+        raise ConfigError(
+            f"target must be over 0 and at most 10, times the most frequent expression; found {target!r}."
+        )
+    network = settings["deoccluder"]
+    for name in ("epochs", "batch_size"):
+        whole(f"deoccluder.{name}", network[name], 1)
+    widths = network["widths"]
+    if not isinstance(widths, list) or not widths:
+        raise ConfigError(f"deoccluder.widths must be a list of channels, found {widths!r}.")
+    for width in widths:
+        whole("deoccluder.widths", width, 1)
+    whole("deoccluder.side", network["side"], 16, _MOST_SIDE)
+    if network["side"] % (step := 2 ** (len(widths) - 1)):
+        raise ConfigError(
+            f"deoccluder.side must be divisible by {step}, since each of deoccluder.widths but the first halves it; "
+            f"found {network['side']}."
+        )
 
 
 def check_folders(settings: Mapping[str, Any]) -> None:
     """`paths.outputs` and `paths.cache` must be paths; raises `ConfigError`."""
     for name in ("outputs", "cache"):
-        found = settings["paths"][name]
+        found = _of(settings, "paths", name)
         if not isinstance(found, str) or not found.strip():
             raise ConfigError(
                 f"paths.{name} must be a folder, found {found!r}. Example: paths.{name}=/data/{name}"
@@ -68,12 +124,53 @@ def whole(name: str, value: object, least: int, most: int | None = None) -> None
         )
 
 
+def _check_size(name: str, value: object) -> None:
+    """A side in pixels, or [height, width]; raises `ConfigError`."""
+    for side in value if isinstance(value, list) and len(value) == 2 else [value]:
+        whole(name, side, 16, _MOST_SIDE)
+
+
 def anchored(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings with an absolute `dataset.root`: a run is evaluated from other folders than it was trained in."""
-    root = settings["dataset"].get("root")
-    if not isinstance(root, str) or not root:
+    """The settings with absolute dataset folders: a run is evaluated from other folders than it was trained in."""
+    dataset = dict(_group(settings, "dataset"))
+    for name in ("root", "extra"):
+        folder = dataset.get(name)
+        if isinstance(folder, str) and folder:
+            dataset[name] = str(Path(folder).expanduser().absolute())
+    return settings | {"dataset": dataset}
+
+
+def settled(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a run; for a network that has nothing to learn, those that cannot change it are set to one value.
+
+    So a sweep over optimisers trains such a network once: its other jobs find a finished run.
+    """
+    if settings["learns"] is not False:
         return settings
-    return settings | {"dataset": settings["dataset"] | {"root": str(Path(root).expanduser().absolute())}}
+    return settings | {
+        "optimizer": {"_target_": "torch.optim.SGD", "_partial_": True, "lr": 0.0},
+        "scheduler": {"_target_": "occlufer.learning.schedules.constant", "_partial_": True},
+        "trainer": {**_group(settings, "trainer"), "max_epochs": 1},
+    }
+
+
+def _check_protocol(settings: Mapping[str, Any]) -> None:
+    if settings["protocol"] not in (known := ("honest", "published")):
+        raise ConfigError(unknown_name("protocol", str(settings["protocol"]), known))
+    if (published := settings["published"]) is not None and published not in (known := _published_names()):
+        raise ConfigError(unknown_name("published study", str(published), known))
+    if not isinstance(settings["learns"], bool):
+        raise ConfigError(f"learns must be true or false, found {settings['learns']!r}.")
+    if settings["fold"] is not None:
+        from occlufer.datasets.folds import check_fold  # with pandas, which a sweep's parent does without
+
+        check_fold(settings["fold"], settings["fold_count"], settings["fold_seed"])
+
+
+def _published_names() -> tuple[str, ...]:
+    """The studies whose figures the report knows; read here, as its own reader brings pandas along."""
+    text = resources.files("occlufer.analysis").joinpath("published.yaml").read_text(encoding="utf-8")
+    return tuple(yaml.safe_load(text))
 
 
 def _of(settings: Mapping[str, Any], group: str, name: str) -> Any:
@@ -104,9 +201,18 @@ def _check_keys(settings: Mapping[str, Any]) -> None:
     groups = [group for entry in stated.pop("defaults") if isinstance(entry, Mapping) for group in entry]
     known = {group for group in groups if " " not in group} | set(stated) | {"condition_occluders"}
     _refuse_unknown("setting", settings, known - {"hydra", "experiment"})
-    for name in ("early_stopping", "names"):
-        _refuse_unknown(f"{name} setting", settings[name], stated[name])
-    _refuse_unknown("paths setting", settings["paths"], ("outputs", "cache"))
+    for name, keys in (
+        *((name, stated[name]) for name in ("early_stopping", "names")),
+        ("paths", ("outputs", "cache")),
+    ):
+        _refuse_unknown(f"{name} setting", _group(settings, name), keys)
+
+
+def _group(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    node = settings[name]
+    if not isinstance(node, Mapping):
+        raise ConfigError(f"{name} must be a group of settings, found {node!r}. Set {name}.KEY=VALUE.")
+    return node
 
 
 def _refuse_unknown(what: str, found: Iterable[str], known: Iterable[str]) -> None:

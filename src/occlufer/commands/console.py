@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -19,17 +19,27 @@ from rich.progress import (
 )
 from rich.table import Table
 
+if TYPE_CHECKING:
+    import pandas as pd  # imported where a frame is shown: what starts a sweep shows none
+
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 
+_RANKS = ("LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
 _LOG_EVERY = 0.1  # without a terminal: a line each tenth of the work
 
 
 def say(message: str) -> None:
     """A line of progress for the user, from the first of several ddp processes only."""
-    if os.environ.get("LOCAL_RANK", "0") != "0":
+    if any(os.environ.get(name, "0") != "0" for name in _RANKS):
         return
     err.print(message, markup=False, highlight=False)
+
+
+def shortened(text: str, most: int = 240) -> str:
+    """The text on one line of at most so many characters; the rest is an ellipsis."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 2]} …"
 
 
 @contextlib.contextmanager
@@ -69,6 +79,8 @@ def _line_progress(title: str) -> Callable[[int, int], None]:
 
 def table(frame: pd.DataFrame, title: str) -> Table:
     """A rich table of a frame; numbers are set to the right."""
+    import pandas as pd
+
     shown = Table(title=title, title_justify="left")
     for name in frame.columns:
         numeric = pd.api.types.is_numeric_dtype(frame[name])

@@ -16,6 +16,8 @@ class CommandInfo:
     groups: tuple[str, ...]
     example: str
     settings: tuple[tuple[str, str], ...] = ()
+    by_hydra: bool = True
+    """Whether it takes key=value, or else plain --options."""
 
 
 _WORK = (
@@ -39,8 +41,25 @@ COMMANDS: dict[str, CommandInfo] = {
             ("count=N", "faces on the sheet (default 48)"),
             ("split=NAME", "train, validation or test (default test)"),
             ("side_by_side=true", "the bare face beside the covered one"),
+            ("draws=N", "rows of the same faces, each another draw of the occluder"),
+            ("severities=[0.5,1]", "rows of the same faces, each at another place of the dial"),
+            ("scores=true", "print how well it sits on `score_count` faces (default 500), by other landmarks"),
+            ("columns=N, tile=N", "faces a row (default 12), and their side on the sheet in pixels"),
             ("seed=N", "which faces, and which draw of the occluder"),
             ("output=FILE", "where to write the PNG"),
+            *_DATA,
+        ),
+    ),
+    "augment": CommandInfo(
+        "make more training images of rare expressions, de-occluded or turned to the front",
+        ("dataset", "landmarks", "view", "occlusion"),
+        "occlufer augment dataset=fer2013 dataset.root=PATH method=deocclude target=0.5 output=DIR",
+        (
+            ("method=NAME", "deocclude: cover a face and paint it back; frontal: turn it to the front"),
+            ("target=SHARE", "faces of each expression, as a share of the most frequent one's (default 1)"),
+            ("output=DIR", "give it to `occlufer train dataset.extra=DIR`"),
+            ("seed=N", "which faces, and which draws of the occluder"),
+            ("deoccluder.epochs=N", "length of the de-occluder's training"),
             *_DATA,
         ),
     ),
@@ -58,29 +77,47 @@ COMMANDS: dict[str, CommandInfo] = {
             "trainer",
             "logger",
             "experiment",
+            "grid",
         ),
         "occlufer train -m dataset=fer2013 dataset.root=PATH occlusion=none,mask,headset seed=0,1 study=first",
         (
             ("study=NAME", "the folder under the outputs that the run belongs to"),
+            ("hydra/launcher=local|ray|slurm", "with -m: each job in a process of its own, side by side"),
+            ("retry=failed", "of a sweep only the runs that failed; without it all that are not finished"),
             ("seed=N", "weights, order and draws"),
+            ("fold=K", "hold fold K of the training part out for validation, 0 to fold_count-1"),
+            ("protocol=honest|published", "published: a study's own way, such as scoring the last epoch"),
+            ("weights=DIR|hub", "pretrained backbones, for the models of study A"),
             ("conditions=[none,mask,headset]", "what the best checkpoint is tested under"),
             ("trainer.max_epochs=N", "length of the training"),
             ("trainer.devices=N", "devices, or CPU processes with trainer=ddp"),
             ("loader.batch_size=N", "faces a step and device"),
-            ("image.size=N", "side of the network's input in pixels"),
+            ("image.size=N", "side of the network's input in pixels, or [height,width]"),
             ("model.backbone=NAME", "any timm network, with model=timm"),
+            ("dataset.extra=DIR", "more training images, see `occlufer augment`"),
             *_DATA,
         ),
     ),
     "evaluate": CommandInfo(
-        "score a finished run again, under other conditions",
-        ("trainer",),
+        "score a finished run again, under other conditions or on another dataset",
+        ("trainer", "dataset", "view"),
         "occlufer evaluate run=outputs/STUDY/RUN conditions=[none,mask,headset]",
         (
             ("run=DIR", "the run folder"),
             ("conditions=[...]", "names from the occlusion group: " + "see `occlufer train --help`"),
             ("dataset_root=DIR", "if the dataset has moved since"),
+            ("dataset=NAME", "another dataset's test faces, such as emohevrdb; the scores go to RUN/elsewhere/NAME"),
+            ("trusted=[PACKAGE]", "packages of your own that the run may build from, beside occlufer's"),
             *_WORK,
+        ),
+    ),
+    "status": CommandInfo(
+        "list the runs of a study: done, running, failed and why, stopped, missing",
+        (),
+        "occlufer status study=first",
+        (
+            ("study=NAME|DIR", "a folder under the outputs, or a path"),
+            ("paths.outputs=DIR", "where studies are"),
         ),
     ),
     "report": CommandInfo(
@@ -91,6 +128,21 @@ COMMANDS: dict[str, CommandInfo] = {
             ("study=NAME|DIR", "a folder under the outputs, or a path"),
             ("paths.outputs=DIR", "where studies are"),
         ),
+    ),
+    "bench": CommandInfo(
+        "measure the CPU time of each step from a stored image to the network's input",
+        (),
+        "occlufer bench --faces DIR --json bench.json",
+        (
+            ("--faces DIR|synthetic", "a folder of your images, searched below too (default: drawn faces)"),
+            ("--count N", "faces (default 40)"),
+            ("--sides N ...", "widths of a face's crop in pixels (default 48 112 224)"),
+            ("--occlusions NAME ...", "files of conf/occlusion; the first is taken for the comparison of routes"),
+            ("--quick", "6 faces and 3 rounds: shows that it runs, measures badly"),
+            ("--json FILE", "write all figures and what they were measured on"),
+            ("--csv FILE", "write the table of steps"),
+        ),
+        by_hydra=False,
     ),
 }
 
@@ -132,7 +184,8 @@ def command_help(name: str) -> str:
         lines += [f"  {group:<{width}}  {', '.join(group_options(group)) or '-'}" for group in info.groups]
     if info.settings:
         width = max(len(key) for key, _ in info.settings)
-        lines += ["", "Settings (key=value):"]
+        lines += ["", "Settings (key=value):" if info.by_hydra else "Options:"]
         lines += [f"  {key:<{width}}  {meaning}" for key, meaning in info.settings]
-    lines += ["", "Print the whole configuration with `--cfg job`; Hydra's own flags with `--hydra-help`."]
+    if info.by_hydra:
+        lines += ["", "Print the whole configuration with `--cfg job`; Hydra's own flags with `--hydra-help`."]
     return "\n".join(lines)

@@ -15,26 +15,33 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from occlufer.commands.checks import check_train
+from occlufer.commands.checks import check_train, process_count
 from occlufer.commands.console import err, say
 from occlufer.data.datamodule import FaceDataModule
-from occlufer.files import locked
+from occlufer.environment import environment
+from occlufer.files import clear_leftovers, locked
 from occlufer.learning.callbacks import MONITOR, History, HistoryRow
 from occlufer.learning.module import ExpressionClassifier
-from occlufer.runs import Run, RunSummary, environment, now, run_folder_name
+from occlufer.runs import Run, RunSummary, now, run_folder
+from occlufer.signals import Terminated, termination
 from occlufer.tracking import first_process
-from occlufer.types import ConfigError, OccluferError, RunError
+from occlufer.types import SPLITS, ConfigError, OccluferError, RunError
 
 Settings = Mapping[str, Any]
+_OF_SEVERAL = ("ddp", "fsdp", "deepspeed")  # strategies that are named only for several processes
 
 
 def check_request(settings: Settings) -> None:
     """Refuse what cannot work, before any work starts; raises `ConfigError`."""
     sweep = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
-    if sweep and str(settings["trainer"].get("strategy", "auto")).startswith("ddp"):
+    visible = torch.cuda.device_count() if sweep else 1
+    several = process_count(settings["trainer"], visible=visible) > 1
+    if sweep and (several or str(settings["trainer"].get("strategy", "auto")).startswith(_OF_SEVERAL)):
+        name = str(HydraConfig.get().launcher.get("_target_", "")).rsplit(".", 1)[-1]
         raise ConfigError(
-            "A sweep (-m) runs its jobs in one process, and ddp children of such a job would start the whole sweep "
-            "again. Start the jobs one by one with trainer=ddp, or sweep with trainer=cpu or trainer=gpu."
+            f"This sweep (-m) runs its jobs with {name}, inside one process, and the other processes of a training on "
+            "several devices would start the whole sweep again. Add hydra/launcher=local, ray or slurm, which give "
+            "each job its own process, or sweep with one device a job (trainer.devices=1 trainer.strategy=auto)."
         )
     check_train(settings)
 
@@ -42,17 +49,23 @@ def check_request(settings: Settings) -> None:
 @contextlib.contextmanager
 def open_run(settings: Settings) -> Iterator[Run]:
     """The run folder of a configuration, held by this process until the end; waits if another one trains it."""
-    folder = (
-        Path(settings["paths"]["outputs"]).expanduser() / str(settings["study"]) / run_folder_name(settings)
-    )
-    run = Run(folder.resolve())
+    run = Run(run_folder(settings))
     if not first_process():  # the first ddp process holds it for all
         yield run
         return
-    with locked(run.folder / ".lock", on_wait=say):
+    with locked(run.lock, on_wait=say):
         if run.finished:
             say(f"{run.name} is finished already: skipped. Delete {run.folder} to train it anew.")
+        clear_leftovers(run.folder)
         yield run
+
+
+def left_out(run: Run, settings: Settings) -> bool:
+    """Whether retry=failed leaves the run out, since it did not fail; says so."""
+    if settings["retry"] != "failed" or run.finished or run.failure is not None:
+        return False
+    say(f"{run.name} did not fail: left out (retry=failed).")
+    return True
 
 
 def resume_point(run: Run) -> str | None:
@@ -72,14 +85,18 @@ def resume_point(run: Run) -> str | None:
     return str(run.checkpoint_last)
 
 
-def load_best(run: Run, classifier: ExpressionClassifier) -> None:
-    """Fill the classifier with the best checkpoint; raises `RunError` if it is missing, damaged or does not fit."""
-    state = _load_checkpoint(run.checkpoint_best)["state_dict"]
+def load_scored(run: Run, classifier: ExpressionClassifier, protocol: str) -> None:
+    """Fill the classifier with the checkpoint that is scored: the best one, or with "published" that of the last epoch.
+
+    Raises `RunError` if it is missing, damaged or does not fit.
+    """
+    path = run.checkpoint_last if protocol == "published" else run.checkpoint_best
+    state = _load_checkpoint(path)["state_dict"]
     try:
         classifier.load_state_dict(state)
     except RuntimeError as error:
         raise RunError(
-            f"{run.checkpoint_best} does not fit the network of {run.folder}/config.yaml: "
+            f"{path} does not fit the network of {run.folder}/config.yaml: "
             f"{' '.join(str(error).split())[:300]} ... Put the config.yaml back that the run was trained with, or "
             "train it again."
         ) from error
@@ -90,8 +107,8 @@ def interruption(trainer: pl.Trainer) -> Iterator[None]:
     """Ctrl-C while training is a `KeyboardInterrupt` here too: Lightning turns it into a silent exit."""
     try:
         yield
-    except SystemExit:
-        if trainer.interrupted:
+    except SystemExit as error:
+        if trainer.interrupted and not isinstance(error, Terminated):
             raise KeyboardInterrupt from None
         raise
 
@@ -135,14 +152,15 @@ class Recorder:
 
     @property
     def best_score(self) -> float:
-        """The best validation macro F1."""
+        """Validation macro F1 of the checkpoint that is scored."""
         return float(self._training["best_score"])
 
     @contextlib.contextmanager
     def failures(self) -> Iterator[None]:
         """Leave failure.json behind when the block fails, so that the report can name the run and the reason."""
         try:
-            yield
+            with termination():
+                yield
         except Exception as error:
             if first_process():
                 content = {"error": type(error).__name__, "message": str(error), "when": now()}
@@ -157,7 +175,11 @@ class Recorder:
             raise
 
     def begin(self, data: FaceDataModule) -> None:
-        """Write what is known before training, and take back an earlier failure."""
+        """Write what is known before training, and take back an earlier failure.
+
+        Raises `RunError` when the run goes on and its faces are not those that it began with.
+        """
+        self._check_faces(data)
         (self.run.folder / "failure.json").unlink(missing_ok=True)
         self.run.write_config(self.settings)
         self.run.write_json("environment.json", environment())
@@ -168,6 +190,17 @@ class Recorder:
         say(
             f"{self.run.name}: {used:,} faces used, {dropped:,} without landmarks left out of all conditions."
         )
+
+    def _check_faces(self, data: FaceDataModule) -> None:
+        before, used = self.run.coverage(), data.coverage().groupby("split")["used"].sum()
+        if before.empty or not self.run.checkpoint_last.is_file():
+            return
+        began = before.groupby("split")["used"].sum()
+        if began.to_dict() != used.to_dict():
+            raise RunError(
+                f"The faces have changed since {self.run.name} began: {_sizes(began)} then, {_sizes(used)} now. Put "
+                f"them back to go on, or delete {self.run.folder} to train it from its start."
+            )
 
     def write_history(self, rows: list[HistoryRow]) -> None:
         """Write history.csv after an epoch, and say how it went."""
@@ -184,7 +217,8 @@ class Recorder:
         """Write trained.json: from now on only the test is left. Stops here when the user interrupted the training."""
         if trainer.interrupted:
             raise KeyboardInterrupt
-        best = max(history.rows, key=lambda row: row[MONITOR])
+        published = self.settings["protocol"] == "published"
+        best = history.rows[-1] if published else max(history.rows, key=lambda row: row[MONITOR])
         self._training = {
             "epochs": len(history.rows),
             "seconds": round(history.seconds, 1),
@@ -230,3 +264,8 @@ class Recorder:
             "best_score",
         }
         return content if whole else {}
+
+
+def _sizes(used: pd.Series[int]) -> str:
+    """How many faces each split has, for one line."""
+    return ", ".join(f"{used[split]:,} {split}" for split in SPLITS if split in used)

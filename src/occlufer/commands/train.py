@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from occlufer.commands.app import command, condition_configs, plain
-from occlufer.commands.checks import anchored
+from occlufer.commands.app import command
+from occlufer.commands.checks import training_settings
 
 if TYPE_CHECKING:
     from occlufer.runs import Run
@@ -18,17 +19,20 @@ if TYPE_CHECKING:
 def main(config: DictConfig) -> float:
     """Train one network, score its best checkpoint under every condition, and write the run folder.
 
+    With protocol=published the last epoch's weights are scored.
+
     A finished run is skipped, an interrupted one goes on from its last checkpoint.
 
     Returns:
         The best validation macro F1, for Hydra sweepers.
     """
-    settings = anchored(plain(config))
-    settings["condition_occluders"] = condition_configs(settings["conditions"])
-    from occlufer.commands.recording import check_request, open_run
+    settings = training_settings(config)
+    from occlufer.commands.recording import check_request, left_out, open_run
 
     check_request(settings)
     with open_run(settings) as run:
+        if left_out(run, settings):
+            return math.nan
         return run.summary().best_score if run.finished else _train(run, settings)
 
 
@@ -44,7 +48,8 @@ def _train(run: Run, settings: dict[str, Any]) -> float:
         prepare_landmarks,
     )
     from occlufer.commands.console import say
-    from occlufer.commands.recording import Recorder, interruption, load_best, resume_point
+    from occlufer.commands.loading import loading
+    from occlufer.commands.recording import Recorder, interruption, load_scored, resume_point
     from occlufer.commands.scoring import headline, record_samples, record_scores, score, training_grid
     from occlufer.commands.training import make_trainer
     from occlufer.learning.callbacks import History
@@ -69,17 +74,20 @@ def _train(run: Run, settings: dict[str, Any]) -> float:
                 mirror.begin(folder=run.folder, study=settings["study"], name=run.name, config=settings)
                 stack.callback(mirror.close)
                 mirror.log_grid("training faces", training_grid(data), "occluded and augmented, epoch 0")
-            if not recorder.trained:
-                with interruption(trainer):
+            if recorder.trained:
+                for row in run.history().to_dict("records"):
+                    mirror.log_metrics(row)
+            else:
+                with interruption(trainer), loading():
                     trainer.fit(classifier, datamodule=data, ckpt_path=resume_point(run), weights_only=True)
                 recorder.end_training(history, trainer)
-            load_best(run, classifier)
+            load_scored(run, classifier, settings["protocol"])
             predictions = score(trainer, classifier, data)
             if not trainer.is_global_zero:
                 return recorder.best_score
             record_scores(run, predictions, mirror)
             record_samples(run, data)
-        recorder.finish(data, classifier)
+            recorder.finish(data, classifier)  # before the tracker is closed: a dead one may keep us waiting
         say(f"{run.name}: {headline(predictions)} -> {run.folder}")
     return recorder.best_score
 

@@ -2,25 +2,60 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, final
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import RichProgressBar
+from pytorch_lightning.callbacks import Callback, RichProgressBar
 
 from occlufer.commands.app import build
 from occlufer.commands.console import err
 from occlufer.learning.callbacks import AtomicCheckpointIO, History, checkpoint_callbacks
 from occlufer.runs import Run
+from occlufer.signals import Terminated
 from occlufer.tracking import Mirror
 from occlufer.types import ConfigError
+
+
+@final
+class StopOnTermination(Callback):
+    """SIGTERM ends a training in our way (`occlufer.signals`), on all its ranks.
+
+    Lightning's own handler only makes a note, lets the ranks meet in a broadcast from inside the handler, where they
+    may wait for each other for ever, and leaves the dying loader workers to raise their own error.
+    """
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Remember who hears SIGTERM: Lightning puts its own handler before it after this hook."""
+        self._handler = signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take Lightning's handler away again."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._handler)
+
+    on_test_start = on_train_start
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """The first process passes the signal on to the ranks that it started."""
+        launcher = trainer.strategy.launcher
+        if isinstance(exception, Terminated) and launcher is not None:
+            launcher.kill(signal.SIGTERM)
 
 
 def make_trainer(settings: Mapping[str, Any], run: Run, mirror: Mirror, history: History) -> pl.Trainer:
     """The `trainer` group's Trainer with this run's checkpoints, history and tracker."""
     patience = settings["early_stopping"]["patience"]
-    callbacks = [history, *checkpoint_callbacks(run.folder / "checkpoints", patience=patience)]
+    callbacks = [
+        history,
+        StopOnTermination(),
+        *checkpoint_callbacks(run.folder / "checkpoints", patience=patience),
+    ]
     return _trainer(settings["trainer"], callbacks=callbacks, logger=mirror, run=run)
 
 

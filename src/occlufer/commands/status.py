@@ -1,0 +1,42 @@
+"""`occlufer status`: how the runs of a study stand."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+from omegaconf import DictConfig
+
+from occlufer.commands.app import command, study_folder
+from occlufer.types import ConfigError
+
+
+@command("status")
+def main(config: DictConfig) -> None:
+    """List the runs of a study and the jobs of its last sweep that have none; changes nothing."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from occlufer.commands.console import out, shortened
+    from occlufer.sweeps import State, study_status
+
+    if config.study is None:
+        raise ConfigError("Which study? Give study=NAME (a folder under paths.outputs) or study=PATH.")
+    folder = study_folder(config)
+    rows = study_status(folder)
+    shown = Table(title=escape(str(folder)), title_justify="left")
+    for name in ("run", "state", "epochs", "best macro F1", "reason"):
+        shown.add_column(name, overflow="fold")
+    for row in rows:
+        epochs = f"{row.epochs} of {row.of}" if row.of else "-"
+        best = "-" if math.isnan(row.best) else f"{row.best:.3f}"
+        shown.add_row(escape(row.name), row.state, epochs, best, escape(shortened(row.reason)))
+    out.print(shown)
+    counts = Counter(row.state for row in rows)
+    out.print(", ".join(f"{counts[state]} {state}" for state in State if counts[state]), highlight=False)
+    if counts[State.FAILED]:
+        out.print("The same sweep with retry=failed runs the failed ones again.", highlight=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Where a run was made: versions, platform, command line, commit. Never an environment variable."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from occlufer.runs import now
+
+_PACKAGES = ("occlufer", "torch", "torchvision", "pytorch-lightning", "timm", "albumentations", "mediapipe", "numpy",
+             "opencv-contrib-python-headless", "hydra-core", "pandas", "scikit-learn", "wandb")  # fmt: skip
+
+
+def environment() -> dict[str, Any]:
+    """What a reader needs to run it again: versions, platform, command line, commit. No environment variables."""
+    versions: dict[str, str | None] = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = None
+    return {
+        "packages": versions,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "git_commit": _git_commit(),
+        "written": now(),
+    }
+
+
+def _git_commit() -> str | None:
+    """Commit of the checkout that this code runs from, with `+` when it has changes; None outside a checkout."""
+    here = Path(__file__).resolve().parent
+    try:
+        commit, changes = (
+            subprocess.run(
+                ["git", *words], cwd=here, capture_output=True, text=True, check=True, timeout=10
+            ).stdout
+            for words in (
+                ["rev-parse", "--short=12", "HEAD"],
+                ["status", "--porcelain", "--untracked-files=no"],
+            )
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return commit.strip() + ("+" if changes.strip() else "")

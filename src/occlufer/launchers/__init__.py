@@ -1,0 +1,1 @@
+"""Hydra launchers: one subprocess a job, on this machine, on Ray or on SLURM. A failing job harms no other."""

@@ -1,0 +1,69 @@
+"""What a training in a sweep is refused for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import hydra
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import open_dict
+
+from occlufer.commands.checks import training_settings
+from occlufer.commands.options import conf_folder
+from occlufer.commands.recording import check_request, left_out
+from occlufer.runs import Run
+from occlufer.types import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def hydra_is_put_back() -> Iterator[None]:
+    yield
+    GlobalHydra.instance().clear()
+    HydraConfig.instance().cfg = None
+
+
+def request_in(mode: RunMode, *words: str) -> None:
+    """Ask for a training as Hydra's own launcher would, in a sweep or by itself."""
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
+        config = hydra.compose("train", ["dataset=synthetic", *words], return_hydra_config=True)
+        with open_dict(config):
+            config.hydra.mode = mode
+        HydraConfig.instance().set_config(config)
+        with open_dict(config):
+            del config["hydra"]
+        check_request(training_settings(config))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["trainer=ddp_cpu"], ["trainer=ddp"], ["trainer.devices=2"], ["trainer.strategy=fsdp"],
+     ["trainer.accelerator=gpu", "trainer.devices=[0,1]"]],
+)  # fmt: skip
+def test_a_sweep_in_one_process_refuses_several_devices(words):
+    with pytest.raises(
+        ConfigError, match=r"BasicLauncher, inside one process.* hydra/launcher=local, ray or slurm"
+    ):
+        request_in(RunMode.MULTIRUN, *words)
+    request_in(RunMode.RUN, *words)
+
+
+def test_a_sweep_in_one_process_over_one_device_is_fine():
+    request_in(RunMode.MULTIRUN, "trainer=cpu")
+
+
+def test_an_unknown_retry_is_refused():
+    with pytest.raises(ConfigError, match=r"retry must be null .* or failed, found 'fialed'"):
+        request_in(RunMode.RUN, "retry=fialed")
+
+
+def test_retry_failed_leaves_out_what_did_not_fail(tmp_path, capsys):
+    run = Run(tmp_path / "run")
+    assert not left_out(run, {"retry": None})
+    assert left_out(run, {"retry": "failed"})
+    assert "did not fail" in capsys.readouterr().err
+    run.write_json("failure.json", {"message": "no"})
+    assert not left_out(run, {"retry": "failed"})
