@@ -13,10 +13,19 @@ paths="paths.outputs=$work paths.cache=$work/cache"
 run=$(find "$work/smoke" -maxdepth 1 -name 'mask_*' -type d)
 "$bin/occlufer" evaluate run="$run" conditions=[mixed] $paths
 "$bin/occlufer" report study=smoke $paths
+# shellcheck disable=SC2086
+"$bin/occlufer" train -m experiment=study_a grid=committed fold=0 optimizer.lr=0.001 model=plain_cnn,uniform \
+    occlusion=study_a_mask dataset=synthetic dataset.size=280 image.size=48 trainer.max_epochs=1 $paths
+"$bin/occlufer" report study=study_a $paths
+# shellcheck disable=SC2086
+"$bin/occlufer" train -m experiment=study_b dataset=synthetic dataset.size=280 trainer.max_epochs=1 $paths
 
-for file in smoke/report.html smoke/tables/matrix.csv preview/synthetic_headset.png; do
+for file in smoke/report.html smoke/tables/matrix.csv study_a/report.html study_a/tables/metrics.csv preview/synthetic_headset.png; do
     [ -s "$work/$file" ] || { echo "smoke: $file is missing" >&2; exit 1; }
 done
 [ "$(find "$work/smoke" -name run.json | wc -l)" = 3 ] || { echo "smoke: not all three runs finished" >&2; exit 1; }
+# Two optimisers of a network, and once the one that has nothing to optimise.
+[ "$(find "$work/study_a" -name run.json | wc -l)" = 3 ] || { echo "smoke: study A did not finish" >&2; exit 1; }
+[ "$(find "$work/study_b" -name run.json | wc -l)" = 1 ] || { echo "smoke: study B did not finish" >&2; exit 1; }
 grep -q '"mixed"' "$run/run.json" || { echo "smoke: evaluate left no trace in run.json" >&2; exit 1; }
-echo "smoke: a study of three runs, evaluated, previewed and reported: well"
+echo "smoke: a study of three runs, evaluated, previewed and reported, and both studies on drawn faces: well"

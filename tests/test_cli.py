@@ -16,7 +16,7 @@ from rich.console import Console
 
 from occlufer import __version__, cli
 from occlufer.commands import console
-from occlufer.commands.app import build, check_targets, plain, study_folder
+from occlufer.commands.app import build, plain, study_folder
 from occlufer.commands.options import COMMANDS, conf_folder, group_options
 from occlufer.types import ConfigError, RunError
 
@@ -127,27 +127,6 @@ def test_build_hands_over_plain_values():
     )
     made = build(node, flip=1.0)
     assert len(made._steps) == 2
-
-
-@pytest.mark.parametrize(
-    "config",
-    [
-        {"_target_": "os.system"},
-        {"a": [{"b": {"_target_": "subprocess.run"}}]},
-        {"a": ({"_target_": "occluferous.thing"},)},
-        {"_target_": "builtins.eval"},
-    ],
-)
-def test_foreign_targets_are_refused_at_any_depth(config):
-    with pytest.raises(RunError, match=r"here asks to build .* may only build"):
-        check_targets(config, "here")
-
-
-def test_our_targets_are_allowed():
-    check_targets(
-        {"_target_": "occlufer.data.view.FullImage", "inner": [{"_target_": "torch.optim.SGD"}], "n": None},
-        "here",
-    )
 
 
 def test_a_study_is_a_path_that_exists_or_a_name(tmp_path):

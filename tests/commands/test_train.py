@@ -10,6 +10,7 @@ import pytest
 
 from fakes import TINY_TRAINING, tiny_fer2013
 from occlufer.commands.options import conf_folder
+from occlufer.datasets import emohevrdb
 from occlufer.runs import PREDICTION_COLUMNS, PROBABILITY_COLUMNS, Run, find_runs
 from occlufer.types import ConfigError, DatasetError, RunError
 
@@ -87,6 +88,29 @@ def test_evaluate_adds_conditions_and_keeps_rows(run_command, inputs, tmp_path):
     assert after["condition"].unique().tolist() == ["none", "mask", "headset"]
     # Scoring again the condition that was scored before gives the same rows: the occlusion is fixed per face.
     pd.testing.assert_frame_equal(after[after.condition != "headset"].reset_index(drop=True), before)
+
+
+def test_evaluate_on_another_dataset_leaves_the_run_alone(run_command, inputs, tmp_path):
+    run_command("train", [*outputs(inputs, tmp_path), "conditions=[none]"])
+    run = only_run(tmp_path)
+    before = {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()}
+    root = emohevrdb.make_fake(tmp_path / "headsets")
+    words = [f"run={run.folder}", "dataset=emohevrdb", f"dataset.root={root}", "loader.num_workers=0",
+             *(word for word in outputs(inputs, tmp_path) if word.startswith("paths."))]  # fmt: skip
+    with pytest.raises(ConfigError, match=r"covered already.*conditions=\[as_is\]"):
+        run_command("evaluate", words)
+    run_command("evaluate", [*words, "conditions=[as_is]", "view=full"])
+    there = run.folder / "elsewhere" / "emohevrdb"
+    rows = Run(there).predictions()
+    assert rows["condition"].unique().tolist() == ["as_is"]
+    assert len(rows) == len(emohevrdb.EmoHeVRDB(root=str(root)).manifest.indices("test"))
+    assert rows["covered_share"].isna().all()
+    assert json.loads((there / "metrics.json").read_text())["as_is"]["n"] == len(rows)
+    assert (there / "figures" / "samples.png").is_file()
+    assert {path: path.read_bytes() for path in before} == before
+    assert [found.folder for found in find_runs(run.folder.parent)] == [run.folder]
+    with pytest.raises(ConfigError, match="view= goes with dataset="):
+        run_command("evaluate", [f"run={run.folder}", "view=full"])
 
 
 def test_evaluate_refuses_foreign_code(run_command, inputs, tmp_path):

@@ -82,8 +82,29 @@ def test_a_wrapped_state_dict_is_read(source, tmp_path):
 def test_weights_of_another_backbone_are_refused(tmp_path):
     path = tmp_path / "other.pth"
     torch.save(timm_network(num_classes=7, backbone="test_vit", in_chans=3).state_dict(), path)
-    with pytest.raises(ConfigError, match=r"other\.pth fits \d+ of the \d+ weights.*another backbone"):
+    with pytest.raises(ConfigError, match=r"other\.pth fits \d+ of the \d+ tensors.*another backbone"):
         network(pretrained=str(path))
+
+
+@pytest.mark.parametrize("lost", ["running_mean", "running_var"])
+def test_weights_without_the_statistics_of_a_norm_are_refused(source, tmp_path, lost):
+    state = source.state_dict()
+    name = next(name for name in state if name.endswith(lost))
+    del state[name]
+    path = tmp_path / "no_statistics.pth"
+    torch.save(state, path)
+    with pytest.raises(ConfigError, match=rf"lacks 1 tensors besides the head, such as {name}"):
+        network(pretrained=str(path))
+
+
+@torch.no_grad()
+def test_files_without_counts_of_batches_are_taken(source, tmp_path):
+    state = {name: value for name, value in source.state_dict().items() if "num_batches" not in name}
+    assert len(state) < len(source.state_dict())
+    path = tmp_path / "old.pth"
+    torch.save(state, path)
+    x = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(network(pretrained=str(path))(x), source(x))
 
 
 def test_weights_that_lack_a_layer_are_refused(source, tmp_path):

@@ -15,6 +15,8 @@ from occlufer.commands.console import progress, say
 from occlufer.data.datamodule import FaceDataModule, LoaderSettings, coverage_table, usable_faces
 from occlufer.data.faces import ImageFormat
 from occlufer.datasets.base import FaceDataset
+from occlufer.datasets.extra import WithExtra
+from occlufer.datasets.folds import Fold
 from occlufer.landmarks.build import BuildReport, build_landmarks
 from occlufer.landmarks.cache import LandmarkCache
 from occlufer.learning.module import ExpressionClassifier
@@ -25,17 +27,30 @@ MadeT = TypeVar("MadeT")
 
 
 def make_faces(config: Config) -> FaceDataset:
-    """The dataset of the `dataset` group; says what it left out."""
-    faces: FaceDataset = build(config["dataset"])
+    """The dataset of a run, parted by fold and with `dataset.extra` where asked for; says what it left out."""
+    node = dict(config["dataset"])
+    extra = node.pop("extra", None)
+    faces: FaceDataset = build(node)
+    if config.get("fold") is not None:
+        faces = Fold(faces, fold=config["fold"], count=config["fold_count"], seed=config["fold_seed"],
+                     honest=config["protocol"] == "honest")  # fmt: skip
+    if extra is not None:
+        faces = WithExtra(faces, extra)
     for note in faces.notes:
         say(note)
     return faces
 
 
 def prepare_landmarks(config: Config, faces: FaceDataset) -> tuple[LandmarkCache, BuildReport]:
-    """Find the landmarks that the cache lacks; raises `DatasetError` when no face at all was found."""
+    """Find the landmarks that the cache lacks; raises `DatasetError` when no face at all was found.
+
+    In faces that are covered already none are looked for.
+    """
     settings = build(config["landmarks"])
     cache = LandmarkCache(Path(config["paths"]["cache"]) / "landmarks", settings.fingerprint())
+    if faces.covered:
+        say(f"{faces.name}: its faces are covered already, no landmarks are looked for in them.")
+        return cache, BuildReport({"covered already": len(faces)}, 0, 0, 0.0, 0, ())
     with progress("Finding landmarks") as update:
         report = build_landmarks(
             faces, cache, settings=settings, workers=settings.workers, on_progress=update, on_message=say

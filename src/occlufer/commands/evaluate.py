@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from occlufer.commands.app import check_targets, command, condition_configs, plain
+from occlufer.commands.app import command, condition_configs, plain
 from occlufer.commands.checks import check_folders
+from occlufer.commands.trust import check_targets
 from occlufer.types import ConfigError, RunError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from occlufer.runs import Run
 
 
 @command("evaluate")
 def main(config: DictConfig) -> None:
-    """Score best.ckpt under the asked conditions; rows of other conditions are kept, the run stays what it was."""
-    import dataclasses
+    """Score a run's checkpoint under the asked conditions; rows of others are kept, the run stays what it was.
 
-    import pandas as pd
-
+    On another dataset (`dataset=NAME`) the rows go into a folder of their own, `elsewhere/NAME/`.
+    """
     from occlufer.commands.assemble import (
         check_parts,
         make_classifier,
@@ -28,7 +34,7 @@ def main(config: DictConfig) -> None:
         prepare_landmarks,
     )
     from occlufer.commands.console import out
-    from occlufer.commands.recording import load_best
+    from occlufer.commands.recording import load_scored
     from occlufer.commands.scoring import headline, record_samples, record_scores, score
     from occlufer.commands.training import make_tester
     from occlufer.files import locked
@@ -44,6 +50,11 @@ def main(config: DictConfig) -> None:
     given = plain(config)
     asked = condition_configs(given["conditions"])
     check_folders(given)
+    given["first_condition"] = next(iter(asked.values()))  # the faces of another set may bear no other
+    if given.get("view") and not given.get("dataset"):
+        raise ConfigError(
+            "view= goes with dataset=: a run's own test faces are seen as it was trained to see them."
+        )
     settings = _settings(run.config(), given, str(run.folder))
     tester = make_tester(settings["trainer"], run)
     try:
@@ -55,49 +66,71 @@ def main(config: DictConfig) -> None:
     cache, _ = prepare_landmarks(settings, faces)
     data = make_datamodule(settings, faces, cache, asked)
     data.require("test")
-    classifier = make_classifier(settings, data.class_counts())
-    load_best(run, classifier)
+    # Another dataset may have no training part; what the objective is made of is in the checkpoint.
+    classifier = make_classifier(settings, [max(count, 1) for count in data.class_counts()])
+    load_scored(run, classifier, settings["protocol"])
     fresh = score(tester, classifier, data)
-
+    if given.get("dataset"):
+        with locked(run.folder / ".lock"):
+            other = Run(run.folder / "elsewhere" / faces.name)
+            record_scores(other, fresh, NoMirror())
+            other.write_json("conditions.json", asked)
+            record_samples(other, data)
+        out.print(f"{run.name} on {faces.name}: {headline(fresh)} -> {other.folder}", highlight=False)
+        return
     with locked(run.folder / ".lock"):
-        try:
-            kept, stored = run.predictions(), _stored_conditions(run.folder)
-        except RunError as error:
-            if not set(summary.conditions) <= set(asked):
-                every = ",".join(dict.fromkeys([*summary.conditions, *asked]))
-                raise RunError(
-                    f"{error} To mend it, score all of them again: conditions=[{every}]."
-                ) from error
-            kept, stored = fresh.iloc[:0], {}
-        else:
-            _same_faces(kept, fresh, str(run.folder))
-        merged = pd.concat([kept[~kept["condition"].isin(asked)], fresh], ignore_index=True)
-        order = list(dict.fromkeys([*summary.conditions, *asked]))
-        merged["condition"] = pd.Categorical(merged["condition"], order)
-        merged = (
-            merged.sort_values("condition", kind="stable").astype({"condition": str}).reset_index(drop=True)
-        )
+        merged, nodes = _merged(run, fresh, asked)
         record_scores(run, merged, NoMirror())
-        nodes = {name: (stored | asked)[name] for name in order}
         run.write_json("conditions.json", nodes)
-        run.finish(dataclasses.replace(summary, conditions=tuple(order)))
+        run.finish(dataclasses.replace(summary, conditions=tuple(nodes)))
         record_samples(run, make_datamodule(settings, faces, cache, nodes))
     out.print(f"{run.name}: {headline(fresh)}", highlight=False)
 
 
+def _merged(run: Run, fresh: pd.DataFrame, asked: dict[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The run's rows with those of the asked conditions new, and the occluder of each condition, in one order."""
+    import pandas as pd
+
+    known = run.summary().conditions
+    try:
+        kept, stored = run.predictions(), _stored_conditions(run.folder)
+    except RunError as error:
+        if not set(known) <= set(asked):
+            every = ",".join(dict.fromkeys([*known, *asked]))
+            raise RunError(f"{error} To mend it, score all of them again: conditions=[{every}].") from error
+        kept, stored = fresh.iloc[:0], {}
+    else:
+        _same_faces(kept, fresh, str(run.folder))
+    merged = pd.concat([kept[~kept["condition"].isin(asked)], fresh], ignore_index=True)
+    order = list(dict.fromkeys([*known, *asked]))
+    merged["condition"] = pd.Categorical(merged["condition"], order)
+    merged = merged.sort_values("condition", kind="stable").astype({"condition": str}).reset_index(drop=True)
+    return merged, {name: (stored | asked)[name] for name in order}
+
+
 def _settings(stored: dict[str, Any], given: dict[str, Any], where: str) -> dict[str, Any]:
     """The run's configuration, on this machine's paths, devices and workers."""
-    check_targets({name: node for name, node in stored.items() if name != "trainer"}, f"{where}/config.yaml")
+    parts = {name: node for name, node in stored.items() if name != "trainer"}
+    check_targets(parts, f"{where}/config.yaml", trusted=given["trusted"])
     try:
         settings = stored | {"paths": given["paths"], "trainer": given["trainer"]}
         settings["loader"] = stored["loader"] | given["loader"]
-        if given["dataset_root"] is not None:
+        if given.get("dataset"):
+            settings |= {"dataset": given["dataset"], "fold": None, "occlusion": given["first_condition"]}
+        elif given["dataset_root"] is not None:
             settings["dataset"] = stored["dataset"] | {"root": given["dataset_root"]}
+        if given.get("view"):
+            settings["view"] = given["view"]
+        settings["dataset"] = settings["dataset"] | {"extra": None}  # it was for training
+        if "cache" in settings["dataset"]:  # nothing is written where a stored run says
+            settings["dataset"]["cache"] = str(Path(given["paths"]["cache"]) / "synthetic")
         for needed in ("dataset", "landmarks", "view", "occlusion", "augmentation", "model", "objective", "optimizer",
                        "scheduler"):  # fmt: skip
             settings[needed]["_target_"]
-        for needed in ("image", "seed", "evaluation_seed", "channels_last"):
+        for needed in ("image", "seed", "evaluation_seed", "channels_last", "protocol"):
             settings[needed]
+        if "pretrained" in settings["model"]:  # all weights are in the checkpoint; the file may be gone
+            settings["model"] = settings["model"] | {"pretrained": None}
     except KeyError as error:
         raise _older(where, f"lacks {error}") from error
     except TypeError as error:

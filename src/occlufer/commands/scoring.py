@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 from PIL import Image
 
 from occlufer.analysis.metrics import score_by_condition
+from occlufer.commands.loading import loading
 from occlufer.data.datamodule import FaceDataModule
 from occlufer.data.sheets import contact_sheet
 from occlufer.files import atomic_path
@@ -23,7 +24,8 @@ _SHOWN = 2 * len(EXPRESSIONS)
 
 def score(trainer: pl.Trainer, classifier: ExpressionClassifier, data: FaceDataModule) -> pd.DataFrame:
     """One row a test face and condition, in the order of the conditions and the manifest: `PREDICTION_COLUMNS`."""
-    trainer.test(classifier, datamodule=data, verbose=False)
+    with loading():
+        trainer.test(classifier, datamodule=data, verbose=False)
     frames = [
         _rows(rows, condition, data)
         for condition, rows in zip(data.conditions, classifier.test_rows, strict=True)
@@ -44,6 +46,7 @@ def _rows(rows: TestRows, condition: str, data: FaceDataModule) -> pd.DataFrame:
     manifest = data.faces.manifest
     frame = pd.DataFrame(probabilities.astype(np.float32), columns=list(PROBABILITY_COLUMNS))
     frame["key"] = manifest.keys[index]
+    frame["subject"] = manifest.frame["subject"].to_numpy(dtype=object)[index]
     frame["split"] = "test"
     frame["condition"] = condition
     frame["label"] = manifest.labels[index]
@@ -58,6 +61,7 @@ def record_scores(run: Run, predictions: pd.DataFrame, mirror: Mirror) -> None:
     scores = score_by_condition(predictions)
     run.write_json("metrics.json", scores)
     mirror.log_scores(scores)
+    mirror.log_predictions(predictions)
     for condition, rows in predictions.groupby("condition", sort=False):
         mirror.log_confusion(str(condition), rows["label"].tolist(), rows["prediction"].tolist())
 

@@ -42,8 +42,11 @@ class History(Callback):
         return self._seconds_before + time.monotonic() - self._started
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin to count: drawing faces and finding landmarks are no training."""
+        """Begin to count: drawing faces and finding landmarks are no training. Tell the tracker of earlier epochs."""
         self._started = time.monotonic()
+        if trainer.logger is not None:
+            for row in self.rows:
+                trainer.logger.log_metrics(row)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Add the epoch's row."""

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics import MeanMetric
 
-from occlufer.learning.metrics import validation_metrics
+from occlufer.learning.metrics import training_accuracy, validation_metrics
 from occlufer.learning.schedules import Schedule
 from occlufer.types import ConfigError, RunError
 
@@ -29,8 +29,8 @@ TestRows = dict[str, NDArray[Any]]
 class ExpressionClassifier(pl.LightningModule):
     """A network, an objective, an optimiser and a schedule.
 
-    Logs `train_loss`, `val_loss`, `val_accuracy`, `val_f1_macro`, `learning_rate`. After a test, `test_rows` holds one
-    `TestRows` for each test loader, from all devices.
+    Logs `train_loss`, `train_accuracy`, `val_loss`, `val_accuracy`, `val_f1_macro`, `learning_rate`. After a test,
+    `test_rows` holds one `TestRows` for each test loader, from all devices.
 
     Args:
         network: float (B, C, S, S) -> logits float (B, K).
@@ -66,6 +66,7 @@ class ExpressionClassifier(pl.LightningModule):
         # forgets the weights (1.9.0), and a last batch would weigh as much as a whole one.
         self.train_loss = MeanMetric(nan_strategy=math.nan)
         self.val_loss = MeanMetric(nan_strategy=math.nan)
+        self.train_accuracy = training_accuracy(classes)
         self.val_scores = validation_metrics(classes)
         self.test_rows: list[TestRows] = []
         self._test_parts: list[list[TestRows]] = []
@@ -82,9 +83,12 @@ class ExpressionClassifier(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """The loss of a batch."""
-        loss: torch.Tensor = self.objective(self(batch["image"]), batch["label"])
+        logits_BK = self(batch["image"])
+        loss: torch.Tensor = self.objective(logits_BK, batch["label"])
         self.train_loss.update(loss.detach(), len(batch["label"]))
+        self.train_accuracy.update(logits_BK.detach(), batch["label"])
         self.log("train_loss", self.train_loss, on_step=False, on_epoch=True)
+        self.log("train_accuracy", self.train_accuracy, on_step=False, on_epoch=True)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

@@ -31,7 +31,8 @@ def timm_network(
         backbone: timm's name of the network (`timm.list_models()`), or `hf_hub:owner/name`.
         in_chans: 1 or 3; pretrained RGB stems are summed over the channels for grey (timm's rule).
         pretrained: None for a random state; "hub" for timm's published weights (needs a network or their cache); or the
-            path of a state dict, read as tensors only, whose head is dropped when its width differs.
+            path of a state dict, read as tensors only, whose head is dropped when its width differs. The path may be
+            a folder that holds BACKBONE.pth or BACKBONE.safetensors.
         drop_rate: dropout before the head, 0..1.
         options: more arguments of that network, such as {"drop_path_rate": 0.1}.
 
@@ -61,7 +62,7 @@ def timm_network(
             "model.pretrained the path of a downloaded state dict."
         ) from error
     if pretrained and pretrained != HUB:
-        _load(network, Path(pretrained).expanduser())
+        load_weights(network, pretrained, backbone)
     return network
 
 
@@ -73,8 +74,22 @@ def _short(text: str, most: int = 600) -> str:
     )
 
 
-def _load(network: nn.Module, path: Path) -> None:
-    """Fill a network from a state dict on disk; the head and the stem are fitted as timm does for its own weights."""
+def load_weights(network: nn.Module, given: str, backbone: str) -> None:
+    """Fill a timm network from a state dict on disk; head and stem are fitted as timm does for its own weights.
+
+    Args:
+        network: made by `timm.create_model(backbone)`.
+        given: the file, or a folder that holds one named after the backbone.
+        backbone: timm's name of the network.
+
+    Raises:
+        ConfigError: a file that is missing, holds more than tensors, or lacks what the network needs besides its head:
+            weights, or the statistics of a normalisation.
+    """
+    path = Path(given).expanduser()
+    if path.is_dir():
+        named = [path / f"{backbone}{ending}" for ending in (".pth", ".safetensors")]
+        path = next((file for file in named if file.is_file()), named[0])
     if not path.is_file():
         raise ConfigError(
             f"model.pretrained: there is no file {path}. Give null, hub, or the path of a state dict."
@@ -91,18 +106,20 @@ def _load(network: nn.Module, path: Path) -> None:
     fitting = {
         name: value for name, value in state.items() if name in wanted and wanted[name].shape == value.shape
     }
-    weights = [name for name, _ in network.named_parameters()]
+    # Buffers too: without its statistics a batch normalisation would do something else with the right weights. The
+    # count of batches steers nothing, and older files lack it.
+    weights = [name for name in wanted if not name.endswith("num_batches_tracked")]
     loaded = [name for name in weights if name in fitting]
     if len(loaded) < 0.5 * len(weights):
         raise ConfigError(
-            f"model.pretrained: {path} fits {len(loaded)} of the {len(weights)} weights of this network, such as "
+            f"model.pretrained: {path} fits {len(loaded)} of the {len(weights)} tensors of this network, such as "
             f"{_names(wanted)}; it holds {_names(state)}. Is it the state dict of another backbone?"
         )
     head = _head_names(network)
     missing = [name for name in weights if name not in fitting and name not in head]
     if missing:
         raise ConfigError(
-            f"model.pretrained: {path} lacks {len(missing)} weights besides the head, such as {_names(missing)}. "
+            f"model.pretrained: {path} lacks {len(missing)} tensors besides the head, such as {_names(missing)}. "
             "Is it the state dict of another backbone?"
         )
     network.load_state_dict(fitting, strict=False)
