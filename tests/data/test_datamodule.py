@@ -122,6 +122,17 @@ def test_workers_that_live_on_give_the_same_tensors(make):
             assert torch.equal(left[name], right[name]), name
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_iterator_that_was_taken_before_the_epoch_was_known_hands_out_that_epoch(make, workers):
+    """As Lightning takes it when a training goes on; workers that began at once had faces of epoch 0 ready."""
+    expected = make().train_dataloader()
+    expected.sampler.set_epoch(3)
+    loader = make(num_workers=workers, fill=False).train_dataloader()
+    taken = iter(loader)
+    loader.sampler.set_epoch(3)
+    assert [batch["index"].tolist() for batch in taken] == [batch["index"].tolist() for batch in expected]
+
+
 def test_the_test_faces_are_occluded_alike_each_time(make):
     data = make()
     first, second = (list(data.test_dataloader()[1]) for _ in range(2))

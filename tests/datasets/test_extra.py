@@ -10,9 +10,11 @@ import pytest
 from PIL import Image
 
 from fakes import striped_face
-from occlufer.datasets import image_folder
+from occlufer.datasets import image_folder, jaffe
+from occlufer.datasets.base import FaceDataset
 from occlufer.datasets.extra import LIST_NAME, WithExtra
 from occlufer.datasets.image_folder import ImageFolder
+from occlufer.datasets.jaffe import JAFFE
 from occlufer.types import EXPRESSIONS, DatasetError
 
 
@@ -34,7 +36,7 @@ def write_list(folder: Path, **columns: list[str]) -> None:
     pd.DataFrame(columns).to_csv(folder / LIST_NAME, index=False)
 
 
-def key_of(faces: ImageFolder, split: str, expression: str) -> str:
+def key_of(faces: FaceDataset, split: str, expression: str) -> str:
     rows = faces.manifest.indices(split)
     of = rows[faces.manifest.labels[rows] == EXPRESSIONS.index(expression)]
     return str(faces.manifest.keys[of[0]])
@@ -93,6 +95,16 @@ def test_images_are_tied_by_name_where_there_is_no_list(faces, tmp_path):
     assert any(
         "1 extra images were left out: their source is not among the faces" in note for note in more.notes
     )
+
+
+def test_dots_in_a_key_are_part_of_the_name(tmp_path):
+    """JAFFE's keys look as if they had an ending."""
+    faces = JAFFE(root=jaffe.make_fake(tmp_path / "faces", images=striped_face))
+    key = key_of(faces, "train", "fear")
+    assert key.count(".") == 2
+    more = WithExtra(faces, write(tmp_path / "extra", f"{key}.png"))
+    row = more.manifest.row(len(faces))
+    assert (EXPRESSIONS[row.label], row.subject) == ("fear", key[:2])
 
 
 def test_a_name_that_two_faces_share_ties_nothing(tmp_path):

@@ -76,6 +76,16 @@ def test_a_file_that_is_no_archive_is_refused(tmp_path: Path, cache: LandmarkCac
         import_landmarks(path, cache, DIGESTS)
 
 
+def test_an_archive_packed_in_an_unknown_way_is_refused(tmp_path: Path, cache: LandmarkCache) -> None:
+    path = save(tmp_path, keys=np.array(["a.jpg"]), landmarks=meshes(1))
+    content = bytearray(path.read_bytes())
+    entry = content.index(b"PK\x01\x02")  # its directory; ten bytes on stands the way of packing
+    content[entry + 10] = 99
+    path.write_bytes(bytes(content))
+    with pytest.raises(LandmarkError, match=r"mine\.npz cannot be read: That compression method"):
+        import_landmarks(path, cache, DIGESTS)
+
+
 def test_a_pickle_is_not_run(tmp_path: Path, cache: LandmarkCache) -> None:
     path = save(tmp_path, keys=np.array(["a.jpg"], object), landmarks=meshes(1))
     with pytest.raises(LandmarkError, match="cannot be read"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import logging
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from hydra.errors import CompactHydraException, InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from occlufer.commands.hints import spelling_hint
 from occlufer.commands.options import conf_folder, group_options
 from occlufer.types import ConfigError, OccluferError, unknown_name
 
@@ -44,7 +46,17 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], ResultT]], Cal
         app: Callable[[], None] = hydra.main(
             version_base="1.3", config_path=str(conf_folder()), config_name=config_name
         )(guarded)
-        return app
+
+        @functools.wraps(app)
+        def hinted() -> None:
+            try:
+                app()
+            except SystemExit as error:
+                if error.code and (hint := spelling_hint(config_name, sys.argv[1:])):
+                    print(hint, file=sys.stderr)
+                raise
+
+        return hinted
 
     return decorate
 

@@ -17,6 +17,7 @@ from occlufer.data.faces import ImageFormat
 from occlufer.datasets.base import FaceDataset
 from occlufer.datasets.extra import WithExtra
 from occlufer.datasets.folds import Fold
+from occlufer.datasets.near_duplicates import near_duplicate_notes, pairs_path, read_pairs
 from occlufer.landmarks.build import BuildReport, build_landmarks
 from occlufer.landmarks.cache import LandmarkCache
 from occlufer.learning.module import ExpressionClassifier
@@ -24,6 +25,9 @@ from occlufer.types import EXPRESSIONS, ConfigError, DatasetError, OccluferError
 
 Config = Mapping[str, Any]
 MadeT = TypeVar("MadeT")
+
+NEAR_DUPLICATES = "near_duplicates"
+"""The folder of the cache in which `prepare` keeps the near-duplicates that it found."""
 
 
 def make_faces(config: Config) -> FaceDataset:
@@ -36,6 +40,11 @@ def make_faces(config: Config) -> FaceDataset:
                      honest=config["protocol"] == "honest")  # fmt: skip
     if extra is not None:
         faces = WithExtra(faces, extra)
+    folder = Path(config["paths"]["cache"]) / NEAR_DUPLICATES
+    # Reading all pixels is too dear for every start: what `prepare` has found of these images and splits is said.
+    pairs = read_pairs(pairs_path(folder, faces)) if folder.is_dir() else None
+    if pairs is not None:
+        faces.notes = (*faces.notes, *near_duplicate_notes(pairs))
     for note in faces.notes:
         say(note)
     return faces

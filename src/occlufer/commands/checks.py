@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
@@ -14,6 +16,7 @@ from occlufer.commands.app import condition_configs, plain
 from occlufer.commands.options import conf_folder
 from occlufer.types import ConfigError, unknown_name
 
+_ADDED = {"condition_occluders", "extra_digest"}  # by `training_settings`
 _MOST_SEED = 2**32 - 1  # numpy's and Lightning's bound
 _MOST_SIDE = 4096  # pixels; a batch of larger images fits no machine
 
@@ -41,16 +44,34 @@ def check_train(settings: Mapping[str, Any]) -> None:
 
 
 def training_settings(config: DictConfig) -> dict[str, Any]:
-    """What `train` is asked for: plain, resolved, dataset folders absolute, with the occluders of its conditions.
+    """What `train` is asked for: plain, resolved, dataset paths absolute, with the occluders of its conditions.
 
     A sweep's parent process asks it too, to know the run folder of each job before it starts.
     """
     settings = settled(anchored(plain(config)))
-    return settings | {"condition_occluders": condition_configs(settings["conditions"])}
+    settings["condition_occluders"] = condition_configs(settings["conditions"])
+    if (extra := settings["dataset"].get("extra")) is not None:
+        settings["extra_digest"] = _images_digest(Path(str(extra)))
+    return settings
+
+
+def _images_digest(folder: Path) -> str:
+    """8 hex digits of the list, the names and the sizes of extra images: a folder that grew makes another run."""
+    from occlufer.datasets.extra import LIST_NAME
+    from occlufer.datasets.images import EXTENSIONS
+
+    images = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
+    found: list[object] = [(path.relative_to(folder).as_posix(), path.stat().st_size) for path in images]
+    if (listed := folder / LIST_NAME).is_file():
+        found.append(listed.read_bytes())
+    return hashlib.sha256(repr(found).encode()).hexdigest()[:8]
 
 
 def process_count(trainer: Mapping[str, Any], *, visible: int) -> int:
-    """Processes that a trainer starts on one machine, where `visible` GPUs are there for `devices: auto`."""
+    """Processes that a trainer starts on one machine, where `visible` GPUs are there for `devices: auto`.
+
+    1 for a number of devices that cannot be: Lightning refuses it when the training starts.
+    """
     devices = trainer.get("devices", 1)
     if isinstance(devices, str) and devices != "auto":
         parts = [part for part in devices.split(",") if part.strip()]
@@ -58,7 +79,9 @@ def process_count(trainer: Mapping[str, Any], *, visible: int) -> int:
         devices = parts if "," in devices else int(devices) if devices.lstrip("-").isdigit() else 1
     if devices in ("auto", -1):
         devices = visible if trainer.get("accelerator") in {"gpu", "cuda"} else 1
-    return int(devices) if isinstance(devices, int) else len(devices)
+    if isinstance(devices, list | tuple):
+        return max(len(devices), 1)
+    return max(devices, 1) if isinstance(devices, int) else 1
 
 
 def check_preview(settings: Mapping[str, Any]) -> None:
@@ -80,11 +103,15 @@ def check_augment(settings: Mapping[str, Any]) -> None:
     if settings["method"] not in (known := ("deocclude", "frontal")):
         raise ConfigError(unknown_name("method", str(settings["method"]), known))
     target = settings["target"]
-    if isinstance(target, bool) or not isinstance(target, int | float) or not 0 < target <= 10:
+    if not _is_number(target) or not 0 < target <= 10:
         raise ConfigError(
             f"target must be over 0 and at most 10, times the most frequent expression; found {target!r}."
         )
+    _check_frontal(settings["frontal"])
     network = settings["deoccluder"]
+    whole("deoccluder.num_workers", network["num_workers"], 0)
+    if not _is_number(network["lr"]) or not 0 < network["lr"] < math.inf:
+        raise ConfigError(f"deoccluder.lr must be a number over 0, found {network['lr']!r}.")
     for name in ("epochs", "batch_size"):
         whole(f"deoccluder.{name}", network[name], 1)
     widths = network["widths"]
@@ -98,6 +125,20 @@ def check_augment(settings: Mapping[str, Any]) -> None:
             f"deoccluder.side must be divisible by {step}, since each of deoccluder.widths but the first halves it; "
             f"found {network['side']}."
         )
+
+
+def _check_frontal(frontal: Mapping[str, Any]) -> None:
+    fill, yaw_range = frontal["fill"], frontal["yaw_range"]
+    if not _is_number(fill) or not 0 <= fill <= 1:
+        raise ConfigError(f"frontal.fill must be a share from 0 to 1, found {fill!r}.")
+    if not isinstance(yaw_range, list) or len(yaw_range) != 2 or not all(map(_is_number, yaw_range)):
+        raise ConfigError(
+            f"frontal.yaw_range must be two numbers of degrees, found {yaw_range!r}. Example: frontal.yaw_range=[5,45]"
+        )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def check_folders(settings: Mapping[str, Any]) -> None:
@@ -131,12 +172,12 @@ def _check_size(name: str, value: object) -> None:
 
 
 def anchored(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings with absolute dataset folders: a run is evaluated from other folders than it was trained in."""
+    """The settings with absolute paths in the dataset: a run is evaluated from other folders than it was trained in."""
     dataset = dict(_group(settings, "dataset"))
-    for name in ("root", "extra"):
-        folder = dataset.get(name)
-        if isinstance(folder, str) and folder:
-            dataset[name] = str(Path(folder).expanduser().absolute())
+    for name in ("root", "extra", "votes", "occlusions"):
+        path = dataset.get(name)
+        if isinstance(path, str) and path:
+            dataset[name] = str(Path(path).expanduser().absolute())
     return settings | {"dataset": dataset}
 
 
@@ -157,8 +198,8 @@ def settled(settings: dict[str, Any]) -> dict[str, Any]:
 def _check_protocol(settings: Mapping[str, Any]) -> None:
     if settings["protocol"] not in (known := ("honest", "published")):
         raise ConfigError(unknown_name("protocol", str(settings["protocol"]), known))
-    if (published := settings["published"]) is not None and published not in (known := _published_names()):
-        raise ConfigError(unknown_name("published study", str(published), known))
+    if (published := settings["published"]) is not None and published not in (names := _published_names()):
+        raise ConfigError(unknown_name("published study", str(published), names))
     if not isinstance(settings["learns"], bool):
         raise ConfigError(f"learns must be true or false, found {settings['learns']!r}.")
     if settings["fold"] is not None:
@@ -199,7 +240,7 @@ def _check_keys(settings: Mapping[str, Any]) -> None:
     """Hydra takes any `+key=value`: one that nothing reads would only make another run of the same name."""
     stated = yaml.safe_load((conf_folder() / "train.yaml").read_text(encoding="utf-8"))
     groups = [group for entry in stated.pop("defaults") if isinstance(entry, Mapping) for group in entry]
-    known = {group for group in groups if " " not in group} | set(stated) | {"condition_occluders"}
+    known = {group for group in groups if " " not in group} | set(stated) | _ADDED
     _refuse_unknown("setting", settings, known - {"hydra", "experiment"})
     for name, keys in (
         *((name, stated[name]) for name in ("early_stopping", "names")),

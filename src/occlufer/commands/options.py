@@ -28,7 +28,7 @@ _DATA = (("dataset.root=DIR", "where the dataset lies"), *_WORK)
 
 COMMANDS: dict[str, CommandInfo] = {
     "prepare": CommandInfo(
-        "find landmarks once and print coverage by split and class",
+        "find landmarks and near-duplicates once, print coverage by split and class",
         ("dataset", "landmarks"),
         "occlufer prepare dataset=fer2013 dataset.root=PATH",
         (("landmarks.workers=N", "processes (default: all cores)"), *_DATA),
@@ -88,13 +88,14 @@ COMMANDS: dict[str, CommandInfo] = {
             ("fold=K", "hold fold K of the training part out for validation, 0 to fold_count-1"),
             ("protocol=honest|published", "published: a study's own way, such as scoring the last epoch"),
             ("weights=DIR|hub", "pretrained backbones, for the models of study A"),
-            ("conditions=[none,mask,headset]", "what the best checkpoint is tested under"),
+            ("conditions=[none,mask,headset]", "what it is tested under; mask@0.5 is a mask at that place of its dial"),
             ("trainer.max_epochs=N", "length of the training"),
-            ("trainer.devices=N", "devices, or CPU processes with trainer=ddp"),
+            ("trainer.devices=N", "GPUs with trainer=ddp, or processes with trainer=ddp_cpu"),
             ("loader.batch_size=N", "faces a step and device"),
             ("image.size=N", "side of the network's input in pixels, or [height,width]"),
             ("model.backbone=NAME", "any timm network, with model=timm"),
             ("dataset.extra=DIR", "more training images, see `occlufer augment`"),
+            ("dataset.size=N", "how many faces are drawn, with dataset=synthetic"),
             *_DATA,
         ),
     ),
@@ -104,9 +105,10 @@ COMMANDS: dict[str, CommandInfo] = {
         "occlufer evaluate run=outputs/STUDY/RUN conditions=[none,mask,headset]",
         (
             ("run=DIR", "the run folder"),
-            ("conditions=[...]", "names from the occlusion group: " + "see `occlufer train --help`"),
+            ("conditions=[...]", "names from the occlusion group, see `occlufer train --help`"),
             ("dataset_root=DIR", "if the dataset has moved since"),
             ("dataset=NAME", "another dataset's test faces, such as emohevrdb; the scores go to RUN/elsewhere/NAME"),
+            ("view=NAME", "with dataset=: how its faces are seen (default: as the run's own)"),
             ("trusted=[PACKAGE]", "packages of your own that the run may build from, beside occlufer's"),
             *_WORK,
         ),
@@ -126,6 +128,7 @@ COMMANDS: dict[str, CommandInfo] = {
         "occlufer report study=first",
         (
             ("study=NAME|DIR", "a folder under the outputs, or a path"),
+            ("run_figures=true|false", "figures of every single run (default: of the runs of a cross-validation)"),
             ("paths.outputs=DIR", "where studies are"),
         ),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -105,6 +105,12 @@ class FaceDataModule(pl.LightningDataModule):
         for split in splits:
             if len(self.indices[split]) == 0:
                 found = len(self.faces.manifest.indices(split))
+                if not found:
+                    there = ", ".join(dict.fromkeys(self.faces.manifest.splits))
+                    raise DatasetError(
+                        f"{self.faces.name} has no {split} split, which this command needs; it has {there}. `occlufer "
+                        "prepare` and `occlufer preview` work with any split; to train, give a dataset with all three."
+                    )
                 raise DatasetError(
                     f"{self.faces.name}: none of the {found} images of the {split} split has a face with landmarks. "
                     "Look at some with `occlufer preview`, and see what `occlufer prepare` says."
@@ -157,7 +163,7 @@ class FaceDataModule(pl.LightningDataModule):
             count=len(dataset), seed=self.seed, shuffle=shuffle, rank=rank, replicas=replicas
         )
         workers = min(self.loader.num_workers, -(-len(sampler) // self.loader.batch_size))
-        return DataLoader(
+        return _FaceLoader(
             dataset,
             batch_size=self.loader.batch_size,
             sampler=sampler,
@@ -171,6 +177,18 @@ class FaceDataModule(pl.LightningDataModule):
             # Batch normalisation cannot learn from a single face, and so drops a last batch of one.
             drop_last=shuffle and len(sampler) > 1 and len(sampler) % self.loader.batch_size == 1,
         )
+
+
+@final
+class _FaceLoader(DataLoader[FaceBatch]):
+    """Starts to load when the first batch is asked for.
+
+    Lightning takes an iterator to count the batches, before it has read at which epoch a resumed training goes on.
+    Workers would begin at once, with the order and the draws of the first epoch.
+    """
+
+    def __iter__(self) -> Iterator[FaceBatch]:  # type: ignore[override]  # torch promises its own iterator
+        yield from super().__iter__()
 
 
 def _one_thread(_: int) -> None:

@@ -166,10 +166,11 @@ def _expressions(folder: Path, numbers: list[str], name: str) -> list[str | None
     def read(number: Source) -> str | None:
         path = folder / f"{number}_exp.npy"
         try:
-            text = str(np.load(path, allow_pickle=False).item()).strip()
+            with path.open("rb") as handle:
+                text = str(np.load(handle, allow_pickle=False).item()).strip()
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, EOFError) as error:
+        except Exception as error:  # of damaged headers numpy raises whatever comes up
             raise DatasetError(
                 f"{name}: {path} cannot be read as an array of text or numbers: {error}. Unpack the dataset again."
             ) from None

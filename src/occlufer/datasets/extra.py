@@ -194,20 +194,27 @@ def _stays_inside(path: str) -> bool:
 def _from_names(root: Path, faces: FaceDataset) -> dict[str, str | None]:
     """Tie images to sources by path, or by file name where that is the name of one face alone."""
     by_path: dict[str, str] = {}
-    by_stem: defaultdict[str, list[str]] = defaultdict(list)
+    by_name: defaultdict[str, list[str]] = defaultdict(list)
     for key in faces.manifest.keys:
-        bare = PurePosixPath(key)
-        by_path[str(bare.with_suffix(""))] = key
-        by_stem[bare.stem].append(key)
+        bare = _without_ending(key)
+        by_path[str(bare)] = key
+        by_name[bare.name].append(key)
     sources: dict[str, str | None] = {}
     for path in sorted(root.rglob("*")):
         if path.suffix.lower() in EXTENSIONS and path.is_file():
-            bare = PurePosixPath(path.relative_to(root).as_posix())
-            alike = by_stem.get(bare.stem, [])
+            below = path.relative_to(root).as_posix()
+            bare = _without_ending(below)
+            alike = by_name.get(bare.name, [])
             only = alike[0] if len(alike) == 1 else None
-            sources[str(bare)] = by_path.get(str(bare.with_suffix("")), only)
+            sources[below] = by_path.get(str(bare), only)
     if not sources:
         raise DatasetError(
             f"dataset.extra={root} holds no images ({', '.join(sorted(EXTENSIONS))}) and no {LIST_NAME}."
         )
     return sources
+
+
+def _without_ending(path: str) -> PurePosixPath:
+    """A path or key without the ending of an image; keys that name no file may hold dots (`KA.AN1.39`)."""
+    bare = PurePosixPath(path)
+    return bare.with_suffix("") if bare.suffix.lower() in EXTENSIONS else bare

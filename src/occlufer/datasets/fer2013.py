@@ -10,6 +10,7 @@ import pandas as pd
 from PIL import Image
 
 from occlufer.datasets.assembly import Assembly, StoredFaces, existing_root
+from occlufer.datasets.counts import Counts, check_counts
 from occlufer.datasets.fakes import FakeImages, grey48, texture
 from occlufer.datasets.fer2013_csv import CSV_NAMES, read_csv, write_csv
 from occlufer.datasets.layouts import wrong_layout
@@ -28,6 +29,10 @@ FOLDERS: dict[str, str] = {
 }
 """Class folder -> expression."""
 
+_TRAIN = dict(zip(EXPRESSIONS, (3995, 436, 4097, 7215, 4965, 4830, 3171), strict=True))
+_PUBLIC = dict(zip(EXPRESSIONS, (467, 56, 496, 895, 607, 653, 415), strict=True))
+_PRIVATE = dict(zip(EXPRESSIONS, (491, 55, 528, 879, 626, 594, 416), strict=True))
+
 _WANTED = (
     "FER2013 unpacked: a folder with train/ and test/ (class folders angry, disgust, fear, happy, neutral, "
     "sad, surprise), or one of the files fer2013.csv, icml_face_data.csv, train.csv, or the "
@@ -44,9 +49,9 @@ class FER2013(StoredFaces):
     """FER2013, 48x48 grey faces, as it comes: `{train,test}/<class>/` folders or one of three csv layouts.
 
     PublicTest is validation where PrivateTest is there (by the file names' beginnings, or by the column
-    Usage), unless `public_test` says otherwise. Otherwise test is what there is, and validation is carved out of train; a csv file without the
-    column Usage has its test part carved out too. Labels are mapped by name: csv codes and folder order
-    differ.
+    Usage), unless `public_test` says otherwise. Without PrivateTest, test is what there is, and validation is
+    carved out of train; a csv file without the column Usage has its test part carved out too. Labels are
+    mapped by name: csv codes and folder order differ.
 
     Keys are paths below the root in folders (`train/happy/Training_1.jpg`), and usage and row number in a csv
     file (`PublicTest_00017`, counted from 0 over the whole file).
@@ -99,7 +104,16 @@ class FER2013(StoredFaces):
         self.manifest, more, self._digests = assembly.assemble(
             frame, self._store, name=name, classes=EXPRESSIONS
         )
-        self.notes = (*notes, *more)
+        self.notes = (*notes, *more, *check_counts(frame, _published(frame), name=name, title="FER2013"))
+
+
+def _published(frame: pd.DataFrame) -> Counts:
+    """The published counts of the parts that a copy of FER2013 is in."""
+    present = set(frame["split"])
+    if "validation" in present:
+        return {"train": _TRAIN, "validation": _PUBLIC, "test": _PRIVATE}
+    both = {expression: _PUBLIC[expression] + _PRIVATE[expression] for expression in EXPRESSIONS}
+    return {"train": _TRAIN, "test": both} if "test" in present else {"train": _TRAIN}
 
 
 def _locate(root: Path, name: str) -> Path:

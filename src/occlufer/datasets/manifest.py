@@ -245,6 +245,7 @@ def _check_empty_classes(manifest: Manifest) -> None:
     ]
     if empty:
         raise DatasetError(
-            f"{manifest.name}: empty class: no face for {named(empty)}. Add images, or leave the class out "
-            "of the dataset's class map if it is not meant to be there."
+            f"{manifest.name}: empty class: no face for {named(empty)}. Add images. Where the split was "
+            "carved out, try another dataset.split_seed or a larger share; where the dataset has a class map, a class "
+            "that is not meant to be there can be left out of it."
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -61,7 +60,7 @@ def _read(path: Path) -> tuple[list[str], NDArray[Any]]:
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in ("keys", "landmarks") if name in arrays}
             names = list(arrays)
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+    except Exception as error:  # of damaged archives zipfile and numpy raise whatever comes up
         raise LandmarkError(f"{path} cannot be read: {error}. {_LAYOUT}.") from error
     if len(found) < 2:
         raise LandmarkError(f"{path} holds the arrays {', '.join(names) or 'none'}. {_LAYOUT}.")
