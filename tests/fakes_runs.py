@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from occlufer.analysis.conditions import dial
 from occlufer.analysis.metrics import score_by_condition
 from occlufer.runs import PREDICTION_COLUMNS, Run, RunSummary, config_hash, now, run_folder_name
 from occlufer.types import EXPRESSIONS, seeded_rng
@@ -52,23 +53,27 @@ def make_study(
     dataset: str = "fakefaces",
     break_one: str | None = None,
     epochs: int = 8,
+    tests: Sequence[str] | None = None,
+    people: int | None = None,
 ) -> Path:
     """Write `root/study` with one finished run a model, condition and seed; returns that folder.
 
     Args:
-        conditions: train conditions, and the test conditions of every run.
+        conditions: train conditions, and the test conditions of every run where `tests` is None.
         n: test faces; the same keys in every run.
         break_one: one of `BREAKAGES`: a further run of that kind is added.
+        people: how many people the test faces show; None: not known.
     """
     folder = root / study
+    tests = conditions if tests is None else tests
     for model in models:
         for condition in conditions:
             for seed in seeds:
                 make_run(folder, condition=condition, seed=seed, model=model, dataset=dataset, n=n,
-                         tests=conditions, epochs=epochs)  # fmt: skip
+                         tests=tests, epochs=epochs, people=people)  # fmt: skip
     if break_one is not None:
         extra = make_run(folder, condition=conditions[0], seed=max(seeds) + 1, model=models[0], dataset=dataset, n=n,
-                         tests=conditions, epochs=epochs)  # fmt: skip
+                         tests=tests, epochs=epochs, people=people)  # fmt: skip
         break_run(extra, break_one)
     return folder
 
@@ -92,6 +97,7 @@ def make_run(
     skill: float = 0.0,
     best_score: float | None = None,
     learns: bool = True,
+    people: int | None = None,
 ) -> Run:
     """Write one finished run folder in `study`.
 
@@ -100,6 +106,7 @@ def make_run(
         skill: added to the recall of every class.
         best_score: the validation score in run.json; the best of the drawn history when None.
         learns: False for a baseline.
+        people: how many people the test faces show; None: not known.
     """
     config = {
         "study": study.name,
@@ -130,7 +137,9 @@ def make_run(
     # Runs with other settings are other networks; the plain ones keep the draws of their seed alone.
     words = (model, fold, optimizer, learning_rate, extra)
     chance = 0 if words[1:] == (None, "SGD", 0.01, None) else zlib.crc32(repr(words).encode())
-    predictions = make_predictions(n, train=condition, tests=tests, seed=seed, skill=skill, chance=chance)
+    predictions = make_predictions(
+        n, train=condition, tests=tests, seed=seed, skill=skill, chance=chance, people=people
+    )
     run.write_predictions(predictions)
     run.write_json("metrics.json", score_by_condition(predictions))
     _write_samples(run.folder / "figures" / "samples.png", seed)
@@ -200,16 +209,19 @@ def make_predictions(
     seed: int = 0,
     skill: float = 0.0,
     chance: int = 0,
+    people: int | None = None,
 ) -> pd.DataFrame:
     """Rows of predictions.parquet. A face has the same label and difficulty in every run and condition.
 
     Args:
         skill: added to the recall of every class.
         chance: networks with another number answer other faces rightly.
+        people: how many people the faces show, in turn; None: not known.
     """
     faces = seeded_rng(7)
     labels = np.concatenate([np.arange(7), faces.choice(7, size=n, p=PREVALENCE / PREVALENCE.sum())])[:n]
     difficulty = faces.random(n)
+    subjects = [None if people is None else f"person{index % people}" for index in range(n)]
     frames = []
     for place, test in enumerate(tests):
         words = (seed, sum(map(ord, train)), place)
@@ -225,9 +237,10 @@ def make_predictions(
         logits = rng.normal(0, 0.7, (n, 7))
         logits[np.arange(n), prediction] = logits.max(axis=1) + rng.exponential(1.0, n) + 0.01
         share = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-        covered = np.zeros(n) if test == "none" else rng.uniform(0.25, 0.45, n)
-        columns = {"key": [f"test/{index:05d}" for index in range(n)], "split": "test", "condition": test,
-                   "label": labels, "prediction": prediction, "covered_share": covered.astype(np.float32)}  # fmt: skip
+        covered = np.zeros(n) if test == "none" else dial(test)[1] * rng.uniform(0.25, 0.45, n)
+        columns = {"key": [f"test/{index:05d}" for index in range(n)], "subject": subjects, "split": "test",
+                   "condition": test, "label": labels, "prediction": prediction,
+                   "covered_share": covered.astype(np.float32)}  # fmt: skip
         columns |= {f"prob_{name}": share[:, i].astype(np.float32) for i, name in enumerate(EXPRESSIONS)}
         frames.append(pd.DataFrame(columns)[list(PREDICTION_COLUMNS)])
     return pd.concat(frames, ignore_index=True)
@@ -235,8 +248,9 @@ def make_predictions(
 
 def _loss(train: str, test: str) -> np.ndarray:
     """What a network trained on `train` loses on `test`: less on its own condition, a little on all others."""
-    lost = LOSS.get(test.removeprefix("study_a_"), np.full(7, 0.2))
-    if test == train:
+    occluder, severity = dial(test)
+    lost = severity * LOSS.get(occluder.removeprefix("study_a_"), np.full(7, 0.2))
+    if occluder == train:
         return 0.55 * lost
     return lost + (0.04 if train != "none" else 0.0)
 

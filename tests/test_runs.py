@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,8 +56,8 @@ IGNORED = {
 
 def predictions() -> pd.DataFrame:
     frame = pd.DataFrame(np.eye(7, dtype=np.float32), columns=list(PROBABILITY_COLUMNS))
-    return frame.assign(key=list("abcdefg"), subject=None, split="test", condition="none", label=range(7), prediction=range(7),
-                        covered_share=np.float32(0))  # fmt: skip
+    return frame.assign(key=list("abcdefg"), subject=None, split="test", condition="none", label=range(7),
+                        prediction=range(7), covered_share=np.float32(0))  # fmt: skip
 
 
 @pytest.fixture
@@ -270,6 +271,34 @@ def test_the_folder_name_tells_the_fold():
     assert run_folder_name(folded) == f"mask_resnet10t_seed0_fold0_{config_hash(folded)}"
     assert run_folder_name(CONFIG | {"fold": None}).startswith("mask_resnet10t_seed0_")
     assert config_hash(folded) != config_hash(CONFIG | {"fold": 1})
+
+
+def test_how_folds_are_cut_counts_where_there_is_one():
+    for fold, counts in ((None, False), (0, True)):
+        config = CONFIG | {"fold": fold, "fold_count": 5, "fold_seed": 42}
+        for other in ({"fold_count": 10}, {"fold_seed": 0}):
+            assert (config_hash(config | other) != config_hash(config)) == counts
+
+
+def test_the_commit_is_that_of_this_code_and_of_no_repository_around_it(tmp_path, monkeypatch):
+    def git(*words: str) -> str:
+        identity = ["-c", "user.name=n", "-c", "user.email=e"]
+        return subprocess.run(
+            ["git", *identity, *words], cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout
+
+    module = tmp_path / "environment.py"
+    module.write_text("1")
+    git("init", "--quiet")
+    git("commit", "--quiet", "--allow-empty", "-m", "theirs")
+    monkeypatch.setattr("occlufer.environment.__file__", str(module))
+    assert environment()["git_commit"] is None
+    git("add", "environment.py")
+    git("commit", "--quiet", "-m", "ours")
+    commit = git("rev-parse", "--short=12", "HEAD").strip()
+    assert environment()["git_commit"] == commit
+    module.write_text("2")
+    assert environment()["git_commit"] == f"{commit}+"
 
 
 def test_the_environment_says_what_is_needed_and_no_secrets(monkeypatch):

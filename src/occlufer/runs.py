@@ -273,12 +273,17 @@ class Run:
         self.write_json("run.json", dataclasses.asdict(summary))
 
 
-def find_runs(study: Path) -> list[Run]:
-    """The run folders of a study, by name, unfinished ones too; raises `RunError` when there is none."""
+def check_study(study: Path) -> None:
+    """Raise `RunError` when there is no such study folder."""
     if not study.is_dir():
         raise RunError(
             f"There is no study folder {study}. Give study=NAME (under paths.outputs) or the path of a folder."
         )
+
+
+def find_runs(study: Path) -> list[Run]:
+    """The run folders of a study, by name, unfinished ones too; raises `RunError` when there is none."""
+    check_study(study)
     runs = [Run(path.parent) for path in sorted(study.glob("*/config.yaml"))]
     if not runs:
         raise RunError(
@@ -306,9 +311,11 @@ def run_folder_name(config: Mapping[str, Any]) -> str:
 def config_hash(config: Mapping[str, Any]) -> str:
     """8 hex digits of all that can change a result: equal configurations are the same run.
 
-    Paths of outputs and caches, the logger, the study's name and the number of workers are left out.
+    Paths of outputs and caches, the logger, the study's name and the number of workers are left out, and how folds are
+    cut where there is none. `weights` counts where a model reads it, as `model.pretrained`.
     """
-    identity = _without(config, _NOT_IDENTITY)
+    unused = ("fold_count", "fold_seed") if config.get("fold") is None else ()
+    identity = _without(config, (*_NOT_IDENTITY, *unused))
     text = json.dumps(identity, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 

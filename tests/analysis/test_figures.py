@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from occlufer.analysis import figures
+from occlufer.analysis import drawing, figures
 from occlufer.analysis.study import load_study
 from occlufer.analysis.tables import study_tables
 from occlufer.types import EXPRESSIONS
@@ -48,7 +48,7 @@ def test_recall_has_a_panel_a_train_condition_and_conditions_keep_their_colour(t
     ]
     few = figures.recall_figure(tables["recall"][tables["recall"]["test"] == "headset"])
     lines = [figure.axes[0].containers[2].lines[0], few.axes[0].containers[0].lines[0]]
-    assert lines[0].get_color() == lines[1].get_color() == figures.LIGHT.series[2]
+    assert lines[0].get_color() == lines[1].get_color() == drawing.LIGHT.series[2]
 
 
 def test_history_tolerates_missing_columns(tables) -> None:
@@ -61,7 +61,7 @@ def test_saving_writes_the_three_formats_repeatably(tables, tmp_path: Path) -> N
     heads = {"svg": b"<?xml", "pdf": b"%PDF", "png": b"\x89PNG"}
     contents = []
     for folder in ("a", "b"):
-        paths = figures.save(figures.matrix_figure(tables["matrix"], "f1_macro"), tmp_path / folder, "matrix")
+        paths = drawing.save(figures.matrix_figure(tables["matrix"], "f1_macro"), tmp_path / folder, "matrix")
         assert all(path.read_bytes().startswith(heads[path.suffix[1:]]) for path in paths)
         contents.append(paths[0].read_bytes())
     assert contents[0] == contents[1]
@@ -78,9 +78,9 @@ def test_figures_do_not_load_pyplot() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("theme", [figures.LIGHT, figures.DARK], ids=lambda theme: theme.name)
+@pytest.mark.parametrize("theme", [drawing.LIGHT, drawing.DARK], ids=lambda theme: theme.name)
 @pytest.mark.parametrize("share", [0, 0.25, 0.5, 0.75, 1])
-def test_printed_values_stand_out_from_their_cell(theme: figures.Theme, share: float) -> None:
+def test_printed_values_stand_out_from_their_cell(theme: drawing.Theme, share: float) -> None:
     def luminance(colour) -> float:
         from matplotlib.colors import to_rgb
 

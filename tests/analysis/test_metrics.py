@@ -10,7 +10,6 @@ from sklearn.metrics import f1_score
 
 from occlufer.analysis.metrics import (
     accuracy_of,
-    condition_order,
     confusion,
     confusion_entropy_bits,
     f1_macro_of,
@@ -79,10 +78,6 @@ def test_score_by_condition_is_ordered_and_fit_for_json() -> None:
     scores = score_by_condition(rows)
     assert list(scores) == ["none", "mask", "headset", "scarf"]
     assert json.loads(json.dumps(scores, allow_nan=False)) == scores
-
-
-def test_conditions_come_in_report_order_without_repeats() -> None:
-    assert condition_order(["veil", "headset", "hand", "none", "none"]) == ["none", "headset", "hand", "veil"]
 
 
 def test_values_that_are_no_expression_are_refused() -> None:

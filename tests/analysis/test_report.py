@@ -174,7 +174,10 @@ def test_single_runs_get_their_own_figures_and_a_file_of_eight_metrics(tmp_path:
 
 
 def test_ordinary_studies_have_no_section_of_the_published_ones(page: str, report: Report) -> None:
+    assert "as the predictions do not say who is shown" in page
     for words in (
+        "People are resampled",
+        "covered share",
         "Reproduced beside",
         "Settings chosen",
         "Model × condition",

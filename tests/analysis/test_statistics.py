@@ -32,6 +32,33 @@ def test_interval_of_accuracy_agrees_with_the_binomial_one() -> None:
     assert found.high == pytest.approx(0.75 + half, abs=0.008)
 
 
+def test_people_are_resampled_with_all_their_faces() -> None:
+    people = np.repeat(np.arange(10), 4)
+    found = FaceBootstrap(people % 7, people_N=people, rng=np.random.default_rng(0), resamples=300)
+    counts = found.cell(people % 7).resampled_B77.sum(axis=(1, 2))
+    assert (counts == 40).all()
+    assert (np.unique(found.cell(people % 7).resampled_B77) % 4 == 0).all()
+    uneven = np.array([0, 0, 0, 1])
+    found = FaceBootstrap(uneven, people_N=uneven, rng=np.random.default_rng(0), resamples=300)
+    assert set(found.cell(uneven).resampled_B77.sum(axis=(1, 2)).tolist()) == {2, 4, 6}
+
+
+def test_where_faces_of_a_person_are_alike_only_people_give_intervals_that_hold() -> None:
+    """40 people of 10 faces, read rightly with a chance of .1 or .9 each, so the accuracy to cover is .5."""
+    rng = np.random.default_rng(11)
+    people, labels, rounds = np.repeat(np.arange(40), 10), np.zeros(400, dtype=int), 150
+    covered = {"faces": 0, "people": 0}
+    for _ in range(rounds):
+        chance = rng.choice([0.1, 0.9], size=40)[people]
+        predictions = (rng.random(400) >= chance).astype(int)
+        for name, people_N in (("faces", None), ("people", people)):
+            drawn = FaceBootstrap(labels, people_N=people_N, rng=rng, resamples=150)
+            found = interval(accuracy_of, [drawn.cell(predictions)])
+            covered[name] += int(found.low <= 0.5 <= found.high)
+    assert covered["faces"] < 0.75 * rounds
+    assert 0.88 * rounds < covered["people"] < 0.99 * rounds
+
+
 def test_the_generator_decides_the_interval() -> None:
     rng = np.random.default_rng(3)
     labels, predictions = rng.integers(7, size=(2, 90))

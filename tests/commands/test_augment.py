@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from fakes import TINY_TRAINING, striped_face
-from occlufer.datasets import fer2013
+from occlufer.datasets import fer2013, masked_faces
 from occlufer.landmarks.cache import CacheRecord, LandmarkCache
 from occlufer.landmarks.detector import DetectorSettings
 from occlufer.landmarks.topology import mean_mesh
@@ -147,8 +147,21 @@ def test_nothing_to_take_away_makes_nothing(run_command, inputs, tmp_path):
         (["deoccluder.side=20"], "deoccluder.side must be divisible by 8"),
         (["deoccluder.epochs=0"], "deoccluder.epochs must be a whole number"),
         (["deoccluder.widths=[]"], "deoccluder.widths must be a list"),
+        (["deoccluder.num_workers=-1"], "deoccluder.num_workers must be a whole number"),
+        (["deoccluder.lr=-1"], "deoccluder.lr must be a number over 0"),
+        (["view=eye_strip"], "works on square pictures.* Give view=full"),
+        (["frontal.fill=1.5"], "frontal.fill must be a share from 0 to 1"),
+        (["frontal.yaw_range=[5]"], "frontal.yaw_range must be two numbers"),
     ],
 )
 def test_odd_requests_are_refused_before_any_work(run_command, inputs, tmp_path, words, message):
     with pytest.raises(ConfigError, match=message):
         run_command("augment", [*inputs, f"paths.outputs={tmp_path}", *words])
+
+
+def test_faces_that_are_covered_already_are_refused(run_command, tmp_path):
+    root = masked_faces.make_fake(tmp_path / "masked", collection="M-FER2013")
+    with pytest.raises(ConfigError, match=r"are covered already.* Give a dataset of bare faces"):
+        run_command(
+            "augment", ["dataset=masked_fer2023", f"dataset.root={root}", f"paths.outputs={tmp_path}"]
+        )

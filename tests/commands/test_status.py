@@ -56,6 +56,9 @@ def test_asking_for_the_state_writes_nothing(study):
 def test_a_run_that_still_looks_for_landmarks_is_running(study):
     with locked(study / "new_run" / ".lock"):
         assert states(study)["new_run"] == State.RUNNING
+    assert "new_run" not in states(study), "it has left nothing but its lock"
+    write_sweep(study, "local", [SweepJob(0, (), "new_run")])
+    assert states(study)["new_run"] == State.MISSING
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"format": 2}', '{"format": 1, "jobs": [{"number": 1}]}'])

@@ -6,7 +6,7 @@ import pytest
 
 from fakes import TINY_TRAINING, tiny_fer2013
 from occlufer.commands.trust import check_targets
-from occlufer.types import RunError
+from occlufer.types import ConfigError, RunError
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,8 @@ def test_secrets_of_the_environment_reach_no_file(run_command, tmp_path, monkeyp
     assert not [path for path in files if secret.encode() in path.read_bytes()]
     shown = capfd.readouterr()
     assert secret not in shown.out + shown.err
+
+
+def test_trust_is_given_to_a_list_of_packages(run_command):
+    with pytest.raises(ConfigError, match=r"trusted must be a list of packages, found 'mylab'"):
+        run_command("evaluate", ["run=anywhere", "trusted=mylab"])

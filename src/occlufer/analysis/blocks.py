@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 
-from occlufer.analysis.metrics import condition_order
+from occlufer.analysis.conditions import condition_order
 from occlufer.analysis.scored import Block, ScoredRun
 from occlufer.analysis.settings import design, is_tuned, setting_text, telling_apart, variant_text
 from occlufer.analysis.trainings import Training, missing_folds

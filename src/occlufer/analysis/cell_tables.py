@@ -20,16 +20,21 @@ BLOCK = ["dataset", "model", "variant"]
 
 
 def intervals_table(counted: dict[Block, list[Counted]]) -> pd.DataFrame:
-    """95 % intervals over test faces of accuracy and macro F1 for each cell of the matrix, trainings averaged."""
+    """95 % intervals over test faces of accuracy and macro F1 for each cell of the matrix, trainings averaged.
+
+    `people` says how many people were resampled, and is empty where faces were.
+    """
     rows = []
     for block, items in counted.items():
         for (train, test), cells in by_cell(items).items():
-            row: dict[str, Any] = asdict(block) | {"train": train, "test": test}
+            people = pd.NA if items[0].people is None else items[0].people
+            row: dict[str, Any] = asdict(block) | {"train": train, "test": test, "people": people}
             for name, statistic in (("accuracy", accuracy_of), ("f1_macro", f1_macro_of)):
                 found = interval(statistic, cells)
                 row |= {f"{name}_low": float(found.low), f"{name}_high": float(found.high)}
             rows.append(row)
-    return pd.DataFrame(rows, columns=None if rows else [*BLOCK, "train", "test"])
+    table = pd.DataFrame(rows, columns=None if rows else [*BLOCK, "train", "test", "people"])
+    return table.astype({"people": "Int64"})
 
 
 def recall_table(counted: dict[Block, list[Counted]]) -> pd.DataFrame:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
-from occlufer.analysis.metrics import condition_order
+from occlufer.analysis.conditions import condition_order, set_aside
 from occlufer.analysis.statistics import RESAMPLES, Cell, FaceBootstrap, TrainingBootstrap
 from occlufer.analysis.study import Block, ScoredRun, Study
 from occlufer.analysis.trainings import Training, in_order
@@ -18,11 +20,16 @@ BOOTSTRAP_SEED = 20240325
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """One run on one test condition, counted on the shared resamples of its dataset's faces."""
+    """One run on one test condition, counted on the shared resamples of its dataset's faces.
+
+    Attributes:
+        people: how many people were resampled; None where faces were.
+    """
 
     run: ScoredRun
     test: str
     cell: Cell
+    people: int | None = None
 
     @property
     def train(self) -> str:
@@ -36,18 +43,40 @@ class Counted:
 
 
 def count_cells(study: Study, *, resamples: int = RESAMPLES) -> dict[Block, list[Counted]]:
-    """Count every run and test condition on bootstrap resamples: one set of resamples a dataset, fixed seed."""
+    """Count every run and test condition on bootstrap resamples: one set of resamples a dataset, fixed seed.
+
+    People are resampled where every test face says who is shown, else faces.
+    """
     counted: dict[Block, list[Counted]] = {block: [] for block in study.blocks}
     for dataset in sorted({block.dataset for block in study.blocks}):
         runs = [run for run in study.runs if run.summary.dataset == dataset]
         labels = runs[0].rows(runs[0].conditions[0])["label"]
         rng = np.random.default_rng(BOOTSTRAP_SEED)
-        faces = FaceBootstrap(labels.to_numpy(), rng=rng, resamples=resamples)
+        people_N = _people(runs)
+        people = None if people_N is None else int(people_N.max()) + 1
+        faces = FaceBootstrap(labels.to_numpy(), people_N=people_N, rng=rng, resamples=resamples)
         for run in runs:
             for test in run.conditions:
                 cell = faces.cell(run.rows(test)["prediction"].to_numpy())
-                counted[run.block].append(Counted(run, test, cell))
+                counted[run.block].append(Counted(run, test, cell, people))
     return counted
+
+
+def _people(runs: Sequence[ScoredRun]) -> NDArray[np.int64] | None:
+    """Which person each test face shows, int (N,) from 0; None unless all runs name two or more, and the same ones."""
+    found = [run.rows(run.conditions[0])["subject"].to_numpy() for run in runs]
+    if pd.isna(found[0]).any() or any((found[0] != other).any() for other in found[1:]):
+        return None
+    people_N, names = pd.factorize(found[0])
+    return people_N.astype(np.int64) if len(names) > 1 else None
+
+
+def in_matrix(counted: dict[Block, list[Counted]]) -> dict[Block, list[Counted]]:
+    """Without the places of dials that stand beside the severity figure alone (`conditions.set_aside`)."""
+    aside = {block: set_aside((item.train, item.test) for item in items) for block, items in counted.items()}
+    return {
+        block: [item for item in items if item.test not in aside[block]] for block, items in counted.items()
+    }
 
 
 def by_cell(counted: Sequence[Counted]) -> dict[tuple[str, str], list[Cell]]:

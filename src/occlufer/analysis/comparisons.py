@@ -8,7 +8,8 @@ from dataclasses import asdict
 import pandas as pd
 
 from occlufer.analysis.cells import Counted
-from occlufer.analysis.metrics import accuracy_of, condition_order, mask_and_headset
+from occlufer.analysis.conditions import condition_order, mask_and_headset
+from occlufer.analysis.metrics import accuracy_of
 from occlufer.analysis.statistics import difference, holm, paired_test
 from occlufer.analysis.study import Block
 from occlufer.analysis.trainings import Training, in_order

@@ -13,15 +13,9 @@ from numpy.typing import NDArray
 
 from occlufer.analysis import anova
 from occlufer.analysis.cells import Counted, by_training, training_bootstrap
+from occlufer.analysis.conditions import condition_order, mask_and_headset
 from occlufer.analysis.crossed import contrasts, crossed_test, pair_contrast
-from occlufer.analysis.metrics import (
-    STUDY_METRICS,
-    accuracy_of,
-    condition_order,
-    f1_macro_of,
-    mask_and_headset,
-    records,
-)
+from occlufer.analysis.metrics import STUDY_METRICS, accuracy_of, f1_macro_of, records
 from occlufer.analysis.statistics import holm, paired_test
 from occlufer.analysis.study import Block
 from occlufer.analysis.trainings import Training, in_order

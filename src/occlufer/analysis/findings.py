@@ -6,10 +6,12 @@ import math
 
 import pandas as pd
 
-from occlufer.analysis.metrics import condition_order, mask_and_headset, records
+from occlufer.analysis.conditions import condition_order, is_partial, mask_and_headset
+from occlufer.analysis.metrics import records
 
 ALPHA = 0.05
 _FEW_TRAININGS = 3
+_FEW_PEOPLE = 20
 
 
 def condition_phrase(name: str) -> str:
@@ -46,9 +48,10 @@ Cells = dict[tuple[str, str], float]
 
 def findings(matrix: pd.DataFrame, recall: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
     """Sentences for one block (one dataset, model and variant) from its rows of `tables.study_tables`."""
-    if not len(matrix):
-        return []
+    matrix = matrix[~matrix["test"].map(is_partial)]  # of a dial's places, the full one says enough
     cells: Cells = {(row["train"], row["test"]): row["accuracy_mean"] for row in records(matrix)}
+    if not cells:
+        return []
     sentences = _baseline(matrix)
     for test in [name for name in condition_order(matrix["test"]) if name != "none"]:
         sentences += _cost(cells, comparisons, test)
@@ -154,13 +157,14 @@ def _mask_or_headset(cells: Cells, comparisons: pd.DataFrame) -> list[str]:
 
 
 def cautions(matrix: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
-    """What a reader of the findings of one block must keep in mind: what "significant" means, and too few seeds."""
+    """What a reader of the findings of one block must keep in mind: what "significant" means, few seeds or people."""
     sentences = []
     if len(comparisons):
         sentences.append(
             "“Significant” means p < .05 in the exact McNemar test on the same faces, Holm-corrected for all tests "
             "of the study, for one network at a time."
         )
+    sentences += _people_caution(matrix)
     few = int(matrix["trainings"].min())
     folds = int(matrix["folds"].max()) > 0
     noun = "fold" if folds else "seed"
@@ -178,6 +182,18 @@ def cautions(matrix: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
             "on fresh data."
         )
     return sentences
+
+
+def _people_caution(matrix: pd.DataFrame) -> list[str]:
+    people, faces = matrix["people"].iloc[0], int(matrix["n"].iloc[0])
+    if pd.isna(people) or people == faces:
+        return []
+    few = " With so few people the intervals are still too narrow." if people < _FEW_PEOPLE else ""
+    return [
+        f"The {faces} test faces show {people} people. The intervals resample people with all their faces, but the "
+        f"tests take every face by itself: where a network is right on all faces of a person or on none, their p "
+        f"values are too small. Where interval and test disagree, believe the interval.{few}"
+    ]
 
 
 def _select(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,27 +9,13 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from occlufer.analysis.conditions import condition_order
 from occlufer.types import EXPRESSIONS, RunError
 
 CLASSES = len(EXPRESSIONS)
 STUDY_METRICS = ("accuracy", "f1_macro", "f1_weighted", "precision_macro", "precision_weighted", "recall_macro",
                  "recall_weighted", "confusion_entropy_bits")  # fmt: skip
 """The eight metrics of Casas-Ortiz et al., IEEE Access 12, 2024, as `score` calls them."""
-
-_FIRST_CONDITIONS = ("none", "mask", "headset")
-
-
-def condition_order(names: Iterable[str]) -> list[str]:
-    """The conditions without repeats: none, mask, headset first, then the others alphabetically."""
-    found = set(names)
-    return [name for name in _FIRST_CONDITIONS if name in found] + sorted(found - set(_FIRST_CONDITIONS))
-
-
-def mask_and_headset(names: Iterable[str]) -> list[tuple[str, str]]:
-    """Pairs of a mask and the headset of its family: (mask, headset), (study_a_mask, study_a_headset)."""
-    found = list(dict.fromkeys(names))
-    pairs = [(name, name.replace("mask", "headset")) for name in found if "mask" in name]
-    return [pair for pair in pairs if pair[1] in found]
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:

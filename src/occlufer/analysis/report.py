@@ -14,11 +14,12 @@ import jinja2
 import pandas as pd
 from matplotlib.figure import Figure
 
-from occlufer.analysis import figures, views
+from occlufer.analysis import drawing, figures, views
 from occlufer.analysis.comparisons import KINDS
+from occlufer.analysis.conditions import condition_order
 from occlufer.analysis.extras import extra_sections
 from occlufer.analysis.findings import cautions, findings
-from occlufer.analysis.metrics import condition_order
+from occlufer.analysis.metrics import records
 from occlufer.analysis.run_figures import write_run_figures
 from occlufer.analysis.scored import environment_of, packages_of
 from occlufer.analysis.study import Block, ScoredRun, Study, load_study
@@ -78,7 +79,8 @@ def write_report(
     sections = [_section(study, tables, block, folder / "figures") for block in study.blocks]
     cautions = _shared_cautions(sections)
     page = _environment().get_template("report.html.j2").render(
-        study=study, sections=sections, cautions=cautions, facts=_facts(study), runs=views.runs_grid(tables["runs"]),
+        study=study, sections=sections, cautions=cautions, facts=_facts(study, tables),
+        runs=views.runs_grid(tables["runs"]),
         dropped=[views.dropped_grid(tables["dropped"], name) for name in tables["dropped"]["dataset"].unique()],
         samples=_samples(study, folder / "figures"), csv_names=sorted([*paths, "metrics"]),
         run_pictures=write_run_figures(study, tables, folder / "figures", run_figures),
@@ -107,6 +109,7 @@ def _section(study: Study, tables: Tables, block: Block, folder: Path) -> dict[s
             _matrix_picture(part, metric, folder, suffix) for metric in ("accuracy", "f1_macro")
         ],
         "recall_picture": _recall_picture(part, folder, suffix),
+        "severity": _severity(tables, block, folder, suffix),
         "recalls": [(train, views.recall_grid(part["recall"], train)) for train in trains],
         "comparisons": [views.comparisons_grid(compared, kind) for kind in kinds],
         "tests": len(compared),
@@ -129,8 +132,24 @@ def _recall_picture(part: Tables, folder: Path, suffix: str) -> Picture:
     return _picture(
         lambda theme: figures.recall_figure(part["recall"], theme), folder, f"recall{suffix}",
         "Dots with intervals: recall of each expression under each test condition; the tables below hold the numbers.",
-        "Recall by class. Bars are 95 % bootstrap intervals over test faces.",
+        f"Recall by class. Bars are 95 % bootstrap intervals over {views.resampled_words(part['matrix'])}.",
     )  # fmt: skip
+
+
+def _severity(tables: Tables, block: Block, folder: Path, suffix: str) -> dict[str, Any] | None:
+    """Figure and table of accuracy against the covered share; None where no dial has three places."""
+    rows = of_block(tables["severity"], block) if "severity" in tables else pd.DataFrame()
+    if not len(rows):
+        return None
+    matrix = of_block(tables["matrix"], block)
+    picture = _picture(
+        lambda theme: figures.severity_figure(rows, theme), folder, f"severity{suffix}",
+        "Lines of accuracy against the covered share of the face; the table below holds the same numbers.",
+        f"Accuracy against the covered share. Bars are 95 % bootstrap intervals over {views.resampled_words(matrix)}; "
+        "dotted: always answering the largest class.",
+    )  # fmt: skip
+    alone = condition_order(set(rows["test"]) - set(matrix["test"]))
+    return {"picture": picture, "grid": views.severity_grid(rows), "alone": alone}
 
 
 def _confusion_picture(part: Tables, train: str, folder: Path, suffix: str) -> Picture:
@@ -153,12 +172,12 @@ def _curves(part: Tables, folder: Path, suffix: str) -> Picture | None:
 
 
 def _picture(
-    draw: Callable[[figures.Theme], Figure], folder: Path, name: str, alt: str, caption: str
+    draw: Callable[[drawing.Theme], Figure], folder: Path, name: str, alt: str, caption: str
 ) -> Picture:
-    light = draw(figures.LIGHT)
-    paths = figures.save(light, folder, name)
+    light = draw(drawing.LIGHT)
+    paths = drawing.save(light, folder, name)
     return Picture(
-        figures.svg_uri(paths[0].read_bytes()), figures.data_uri(draw(figures.DARK)), alt, caption,
+        drawing.svg_uri(paths[0].read_bytes()), drawing.data_uri(draw(drawing.DARK)), alt, caption,
         tuple(path.name for path in paths), round(96 * light.get_figwidth()),
     )  # fmt: skip
 
@@ -177,7 +196,7 @@ def _samples(study: Study, folder: Path) -> tuple[str, str] | None:
     return None
 
 
-def _facts(study: Study) -> dict[str, Any]:
+def _facts(study: Study, tables: Tables) -> dict[str, Any]:
     """What was run: datasets, models, versions, commands, and the configuration of one run."""
     versions: dict[str, list[str]] = {}
     for run in study.runs:
@@ -194,6 +213,7 @@ def _facts(study: Study) -> dict[str, Any]:
         "folds": sorted({run.summary.fold for run in study.runs if run.summary.fold is not None}),
         "protocols": sorted({str(run.config.get("protocol", "honest")) for run in study.runs}),
         "versions": {name: " / ".join(found) for name, found in versions.items()},
+        "people": _people(tables["matrix"]),
         "platforms": _recorded(study.runs, "platform"),
         "commits": _recorded(study.runs, "git_commit"),
         "commands": list(dict.fromkeys(filter(None, (_command(run) for run in study.runs)))),
@@ -202,6 +222,12 @@ def _facts(study: Study) -> dict[str, Any]:
         "config_of": first.run.name if first else None,
         "config": _config_text(first) if first else None,
     }
+
+
+def _people(matrix: pd.DataFrame) -> dict[str, int | None]:
+    """Dataset -> how many people its intervals resample; None where faces are resampled."""
+    found = {row["dataset"]: row.get("people") for row in records(matrix)}
+    return {name: None if pd.isna(people) else int(people) for name, people in found.items()}
 
 
 def _counts(study: Study, dataset: str) -> dict[str, int]:

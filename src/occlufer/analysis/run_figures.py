@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from occlufer.analysis import figures
+from occlufer.analysis.drawing import save
 from occlufer.analysis.study import Study
 
 
@@ -33,6 +34,6 @@ def write_run_figures(
         if len(history):
             pictures["curves"] = figures.history_figure(history, metric="accuracy")
         for name, figure in pictures.items():
-            figures.save(figure, folder / "runs" / run.run.name, name, kinds=("png",))
+            save(figure, folder / "runs" / run.run.name, name, kinds=("png",))
         drawn.append((run.run.name, [f"runs/{run.run.name}/{name}.png" for name in pictures]))
     return drawn

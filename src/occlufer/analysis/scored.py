@@ -10,10 +10,13 @@ from typing import Any
 
 import pandas as pd
 
-from occlufer.analysis.metrics import condition_order, score
+from occlufer.analysis.conditions import condition_order
+from occlufer.analysis.metrics import score
 from occlufer.analysis.trainings import Training
 from occlufer.runs import Run, RunSummary
 from occlufer.types import RunError
+
+_COLUMNS = ["key", "subject", "condition", "label", "prediction", "covered_share"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,7 +41,8 @@ class ScoredRun:
     """A finished run with its predictions, cut down to the faces that are compared, sorted by condition and key.
 
     Attributes:
-        predictions: columns key, condition, label, prediction; test faces only.
+        predictions: columns key, subject (str or None), condition, label, prediction, covered_share; test faces
+            only.
         config: the resolved configuration; empty when it cannot be read, as no number depends on it.
         setting: the tuned settings of a grid search, such as `SGD, lr 0.01`; empty without one.
     """
@@ -85,7 +89,7 @@ def read_run(run: Run) -> ScoredRun:
     summary = run.summary()
     _check_types(run, summary)
     predictions = run.predictions()
-    predictions = predictions[predictions["split"] == "test"][["key", "condition", "label", "prediction"]]
+    predictions = predictions[predictions["split"] == "test"][_COLUMNS]
     if predictions.empty:
         raise RunError("Its predictions.parquet holds no test rows. Run `occlufer evaluate` on this run.")
     if predictions[["key", "condition"]].isna().any(axis=None):
@@ -100,6 +104,8 @@ def read_run(run: Run) -> ScoredRun:
     predictions = predictions.astype({"label": "int64", "prediction": "int64"})
     # A grid has hundreds of runs on the same faces: their names are kept once.
     names = {name: predictions[name].astype(str).map(sys.intern) for name in ("key", "condition")}
+    subject = predictions["subject"].astype(object)
+    names["subject"] = subject.map(lambda name: sys.intern(str(name)), na_action="ignore")
     return ScoredRun(
         run, summary, predictions.assign(**names), Block(summary.dataset, summary.model), _config(run)
     )

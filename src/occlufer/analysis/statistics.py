@@ -50,16 +50,34 @@ class FaceBootstrap:
 
     Because every `Cell` of one `FaceBootstrap` counts the same resampled faces, differences between cells are paired.
     Percentile bootstrap: Efron & Tibshirani, *An Introduction to the Bootstrap*, 1993, chapter 13.
+
+    Faces of one person are alike, and count as independent when faces are resampled. Given who is shown, people are
+    resampled instead, each with all their faces: the cluster bootstrap (Davison & Hinkley, *Bootstrap Methods and
+    their Application*, 1997, section 3.8). With few people its intervals are still too narrow.
+
+    Args:
+        labels_N: int (N,), indices into `EXPRESSIONS`.
+        people_N: int (N,), which of 0..people-1 a face shows; None: resample faces.
     """
 
-    def __init__(self, labels_N: ArrayLike, *, rng: np.random.Generator, resamples: int = RESAMPLES) -> None:
+    def __init__(
+        self,
+        labels_N: ArrayLike,
+        *,
+        people_N: ArrayLike | None = None,
+        rng: np.random.Generator,
+        resamples: int = RESAMPLES,
+    ) -> None:
         self._labels_N = np.asarray(labels_N, dtype=np.int64)
         faces = len(self._labels_N)
         assert faces > 0
+        unit_N = np.arange(faces) if people_N is None else np.asarray(people_N, dtype=np.int64)
+        assert unit_N.shape == (faces,)
+        units = int(unit_N.max()) + 1
         # How often a face is drawn: far below 256 (chance of 25 draws: 1e-25), so a byte is enough.
         self._times_BN = np.empty((resamples, faces), dtype=np.uint8)
         for row in self._times_BN:
-            row[:] = np.bincount(rng.integers(faces, size=faces), minlength=faces)
+            row[:] = np.bincount(rng.integers(units, size=units), minlength=units)[unit_N]
 
     def cell(self, predictions_N: ArrayLike) -> Cell:
         """Count the predictions int (N,) of one network under one condition, faces in the order of `labels_N`."""

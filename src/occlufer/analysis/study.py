@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from occlufer.analysis.blocks import assign_blocks, missing_fold_notes, repeat_notes
-from occlufer.analysis.metrics import condition_order
+from occlufer.analysis.conditions import condition_order
 from occlufer.analysis.scored import Block, ScoredRun, packages_of, read_run
 from occlufer.analysis.selection import Choice, choose
 from occlufer.runs import Run, find_runs

@@ -16,18 +16,21 @@ from occlufer.analysis.cell_tables import (
     recall_table,
     run_confusion_table,
 )
-from occlufer.analysis.cells import count_cells
+from occlufer.analysis.cells import count_cells, in_matrix
 from occlufer.analysis.comparisons import comparisons_table
+from occlufer.analysis.conditions import condition_order, set_aside
 from occlufer.analysis.factors import anova_table, contrasts_table, crossed_cells, crossed_table, tukey_table
-from occlufer.analysis.metrics import STUDY_METRICS, condition_order, score
+from occlufer.analysis.metrics import STUDY_METRICS, score
 from occlufer.analysis.published import published_table
 from occlufer.analysis.selection import BY_TEST
+from occlufer.analysis.severity import severity_table
 from occlufer.analysis.statistics import RESAMPLES, spread
 from occlufer.analysis.study import Block, ScoredRun, Study
 from occlufer.types import EXPRESSIONS, SPLITS, RunError
 
-EXTRAS = ("published", "settings", "mixed_model", "contrasts", "anova", "tukey", "extra_images")
-"""Tables that only some studies have: re-runs of a published one, grids, several models, extra training images."""
+EXTRAS = ("published", "settings", "mixed_model", "contrasts", "anova", "tukey", "extra_images",
+          "severity")  # fmt: skip
+"""Tables that only some studies have: re-runs of a published one, grids, several models, extra images, dials."""
 
 
 def runs_table(study: Study) -> pd.DataFrame:
@@ -144,6 +147,7 @@ def history_table(study: Study) -> pd.DataFrame:
 def matrix_table(scores: pd.DataFrame) -> pd.DataFrame:
     """Train condition x test condition from `scores_table`: mean and sd over trainings (NaN for one).
 
+    Many places of a dial are left out, as they have a table of their own (`severity.severity_table`).
     Columns: dataset, model, variant, train, test, n (faces), trainings (runs), seeds and folds (how many different
     ones; no folds: 0), majority_accuracy, and accuracy and f1_macro each as `_mean` and `_sd`.
     """
@@ -157,7 +161,16 @@ def matrix_table(scores: pd.DataFrame) -> pd.DataFrame:
         for name in ("accuracy", "f1_macro"):
             row[f"{name}_mean"], row[f"{name}_sd"], _ = spread(group[name].tolist())
         rows.append(row)
-    return sort_conditions(pd.DataFrame(rows))
+    return sort_conditions(_without_dials(pd.DataFrame(rows)))
+
+
+def _without_dials(matrix: pd.DataFrame) -> pd.DataFrame:
+    """Without the places of dials that stand beside the severity figure alone (`conditions.set_aside`)."""
+    parts = [
+        part[~part["test"].isin(set_aside(zip(part["train"], part["test"], strict=True)))]
+        for _, part in matrix.groupby(BLOCK, sort=False)
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
 def of_block(table: pd.DataFrame, block: Block) -> pd.DataFrame:
@@ -190,7 +203,8 @@ def study_tables(study: Study, *, resamples: int = RESAMPLES) -> dict[str, pd.Da
     """
     if not study.found:
         raise RunError(f"{study.folder} holds no run folder. Train something with study={study.name} first.")
-    counted = count_cells(study, resamples=resamples)
+    every = count_cells(study, resamples=resamples)
+    counted = in_matrix(every)
     scores = scores_table(study.runs)
     matrix = matrix_table(scores)
     tables = {
@@ -200,13 +214,13 @@ def study_tables(study: Study, *, resamples: int = RESAMPLES) -> dict[str, pd.Da
         "recall": recall_table(counted),
         "comparisons": comparisons_table(counted),
         "confusion": confusion_table(counted),
-        "confusion_runs": run_confusion_table(counted),
+        "confusion_runs": run_confusion_table(every),
         "scores": scores,
         "history": history_table(study),
     }
     designs = crossed_cells(counted)
     extras = (
         published_table(counted), settings_table(study), crossed_table(designs), contrasts_table(designs),
-        anova_table(designs, scores), tukey_table(designs, scores), ablation_table(counted),
+        anova_table(designs, scores), tukey_table(designs, scores), ablation_table(counted), severity_table(every),
     )  # fmt: skip
     return tables | {name: table for name, table in zip(EXTRAS, extras, strict=True) if len(table)}

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from occlufer.analysis.metrics import condition_order
+from occlufer.analysis.conditions import condition_order
 from occlufer.analysis.study import Block, Study, load_study
 from occlufer.analysis.tables import matrix_table, of_block, scores_table
 from occlufer.analysis.trainings import spread_words

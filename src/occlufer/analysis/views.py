@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from occlufer.analysis.comparisons import KINDS
+from occlufer.analysis.conditions import condition_order
 from occlufer.analysis.findings import p_value, percent, points, signed
-from occlufer.analysis.metrics import condition_order
+from occlufer.analysis.metrics import records
 from occlufer.analysis.tables import sort_conditions
 from occlufer.analysis.trainings import spread_words
 from occlufer.types import EXPRESSIONS, SPLITS
@@ -55,10 +56,42 @@ def matrix_grid(matrix: pd.DataFrame, metric: str) -> Grid:
     if metric == "accuracy":
         baseline = f" Always answering the largest class: {percent(matrix['majority_accuracy'].iloc[0])}."
     caption = (
-        f"{name} in per cent: {spread_words(matrix)}; below, the 95 % interval over {matrix['n'].iloc[0]} test faces."
+        f"{name} in per cent: {spread_words(matrix)}; below, the 95 % interval over {resampled_words(matrix)}."
         f"{baseline}"
     )
     return Grid(caption, ["trained on", *tests], rows, "matrix", over="tested on")
+
+
+def resampled_words(matrix: pd.DataFrame) -> str:
+    """What the intervals of one block resample: `210 test faces`, or `the 42 people of 210 test faces`."""
+    faces, people = matrix["n"].iloc[0], matrix["people"].iloc[0]
+    return f"{faces} test faces" if pd.isna(people) else f"the {people} people of {faces} test faces"
+
+
+def severity_grid(severity: pd.DataFrame) -> Grid:
+    """Scores along the dials of one block, from `severity.severity_table`."""
+    rows = []
+    for row in records(severity):
+        place = "" if row["test"] == "none" else f"dial at {row['severity']:g}"
+        line = [
+            Entry(row["train"]),
+            Entry(row["occluder"]),
+            Entry(row["test"], place),
+            Entry(percent(row["covered_share"])),
+        ]
+        for name in ("accuracy", "f1_macro", *(f"recall_{name}" for name in EXPRESSIONS)):
+            value = row[name]
+            line.append(
+                Entry("–") if math.isnan(value)
+                else Entry(f"{100 * value:.1f}", _bounds(row[f"{name}_low"], row[f"{name}_high"]))
+            )  # fmt: skip
+        rows.append(line)
+    caption = (
+        "Per cent, averaged over trainings, with 95 % intervals. Covered share: mean over the test faces of the share "
+        "of the face oval under the occluder, as measured when it was drawn. From anger on: recall by class."
+    )
+    header = ["trained on", "occluder", "tested on", "covered share", "accuracy", "macro F1", *EXPRESSIONS]
+    return Grid(caption, header, rows, "severity", heads=3)
 
 
 def _matrix_entry(row: Any, metric: str, own: bool) -> Entry:

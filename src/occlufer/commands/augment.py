@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from occlufer.data.pairs import CoveredPairs
+    from occlufer.datasets.base import FaceDataset
     from occlufer.types import UInt8Array
 
     Make = Callable[
@@ -39,11 +40,13 @@ def main(config: DictConfig) -> None:
     check_augment(settings)
     folder = Path(settings["output"]).expanduser()
     faces = make_faces(settings)
+    view = build(settings["view"])
+    _check_parts(faces, view, settings)
     cache, _ = prepare_landmarks(settings, faces)
 
     def pairs(split: str, *, fixed: bool) -> CoveredPairs:
         return CoveredPairs(
-            faces=faces, indices=_usable(faces, cache, split), cache=cache, view=build(settings["view"]),
+            faces=faces, indices=_usable(faces, cache, split), cache=cache, view=view,
             occluder=build(settings["occlusion"]), side=settings["deoccluder"]["side"], seed=settings["seed"],
             fixed=fixed,
         )  # fmt: skip
@@ -62,6 +65,23 @@ def main(config: DictConfig) -> None:
         )
         rows = _written(folder, train, orders, wanted, make)
     say(f"{rows:,} images in {folder}. Train with them: dataset.extra={folder}")
+
+
+def _check_parts(faces: FaceDataset, view: object, settings: Mapping[str, Any]) -> None:
+    """Refuse faces that nothing can be learned from, and views without a square; raises `ConfigError`."""
+    from occlufer.data.view import SquareView
+    from occlufer.types import ConfigError
+
+    if faces.covered:
+        raise ConfigError(
+            f"The faces of {faces.name} are covered already, and nothing shows what is beneath. Give a dataset of bare "
+            "faces."
+        )
+    if not isinstance(view, SquareView):
+        raise ConfigError(
+            f"augment works on square pictures, and {settings['view']['_target_']} gives others. Give view=full or "
+            "view=face; the images are trained on under any view."
+        )
 
 
 def _usable(faces: Any, cache: Any, split: str) -> Any:

@@ -60,7 +60,9 @@ def _images_digest(folder: Path) -> str:
     from occlufer.datasets.extra import LIST_NAME
     from occlufer.datasets.images import EXTENSIONS
 
-    images = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
+    images = sorted(
+        path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file()
+    )
     found: list[object] = [(path.relative_to(folder).as_posix(), path.stat().st_size) for path in images]
     if (listed := folder / LIST_NAME).is_file():
         found.append(listed.read_bytes())

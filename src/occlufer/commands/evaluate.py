@@ -41,13 +41,17 @@ def main(config: DictConfig) -> None:
     from occlufer.runs import Run
     from occlufer.tracking import NoMirror
 
+    given = plain(config)
+    if not isinstance(given["trusted"], list):  # a text would trust every part of itself
+        raise ConfigError(
+            f"trusted must be a list of packages, found {given['trusted']!r}. Example: trusted=[mine]"
+        )
     if config.run is None:
         raise ConfigError("Which run? Give run=outputs/STUDY/RUN.")
     run = Run(Path(str(config.run)).expanduser().resolve())
     if not run.folder.is_dir():
         raise RunError(f"There is no run folder {run.folder}. Give run=outputs/STUDY/RUN.")
     summary = run.summary()
-    given = plain(config)
     asked = condition_configs(given["conditions"])
     check_folders(given)
     given["first_condition"] = next(iter(asked.values()))  # the faces of another set may bear no other
@@ -70,6 +74,8 @@ def main(config: DictConfig) -> None:
     classifier = make_classifier(settings, [max(count, 1) for count in data.class_counts()])
     load_scored(run, classifier, settings["protocol"])
     fresh = score(tester, classifier, data)
+    if not tester.is_global_zero:  # each ddp process holds all rows, and one writes them
+        return
     if given.get("dataset"):
         with locked(run.folder / ".lock"):
             other = Run(run.folder / "elsewhere" / faces.name)

@@ -43,7 +43,10 @@ COMMANDS: dict[str, CommandInfo] = {
             ("side_by_side=true", "the bare face beside the covered one"),
             ("draws=N", "rows of the same faces, each another draw of the occluder"),
             ("severities=[0.5,1]", "rows of the same faces, each at another place of the dial"),
-            ("scores=true", "print how well it sits on `score_count` faces (default 500), by other landmarks"),
+            (
+                "scores=true",
+                "print how well it sits on `score_count` faces (default 500), by other landmarks",
+            ),
             ("columns=N, tile=N", "faces a row (default 12), and their side on the sheet in pixels"),
             ("seed=N", "which faces, and which draw of the occluder"),
             ("output=FILE", "where to write the PNG"),
@@ -88,7 +91,10 @@ COMMANDS: dict[str, CommandInfo] = {
             ("fold=K", "hold fold K of the training part out for validation, 0 to fold_count-1"),
             ("protocol=honest|published", "published: a study's own way, such as scoring the last epoch"),
             ("weights=DIR|hub", "pretrained backbones, for the models of study A"),
-            ("conditions=[none,mask,headset]", "what it is tested under; mask@0.5 is a mask at that place of its dial"),
+            (
+                "conditions=[none,mask,headset]",
+                "what it is tested under; mask@0.5 is a mask at that place of its dial",
+            ),
             ("trainer.max_epochs=N", "length of the training"),
             ("trainer.devices=N", "GPUs with trainer=ddp, or processes with trainer=ddp_cpu"),
             ("loader.batch_size=N", "faces a step and device"),
@@ -107,7 +113,10 @@ COMMANDS: dict[str, CommandInfo] = {
             ("run=DIR", "the run folder"),
             ("conditions=[...]", "names from the occlusion group, see `occlufer train --help`"),
             ("dataset_root=DIR", "if the dataset has moved since"),
-            ("dataset=NAME", "another dataset's test faces, such as emohevrdb; the scores go to RUN/elsewhere/NAME"),
+            (
+                "dataset=NAME",
+                "another dataset's test faces, such as emohevrdb; the scores go to RUN/elsewhere/NAME",
+            ),
             ("view=NAME", "with dataset=: how its faces are seen (default: as the run's own)"),
             ("trusted=[PACKAGE]", "packages of your own that the run may build from, beside occlufer's"),
             *_WORK,
@@ -128,7 +137,10 @@ COMMANDS: dict[str, CommandInfo] = {
         "occlufer report study=first",
         (
             ("study=NAME|DIR", "a folder under the outputs, or a path"),
-            ("run_figures=true|false", "figures of every single run (default: of the runs of a cross-validation)"),
+            (
+                "run_figures=true|false",
+                "figures of every single run (default: of the runs of a cross-validation)",
+            ),
             ("paths.outputs=DIR", "where studies are"),
         ),
     ),
@@ -140,7 +152,10 @@ COMMANDS: dict[str, CommandInfo] = {
             ("--faces DIR|synthetic", "a folder of your images, searched below too (default: drawn faces)"),
             ("--count N", "faces (default 40)"),
             ("--sides N ...", "widths of a face's crop in pixels (default 48 112 224)"),
-            ("--occlusions NAME ...", "files of conf/occlusion; the first is taken for the comparison of routes"),
+            (
+                "--occlusions NAME ...",
+                "files of conf/occlusion; the first is taken for the comparison of routes",
+            ),
             ("--quick", "6 faces and 3 rounds: shows that it runs, measures badly"),
             ("--json FILE", "write all figures and what they were measured on"),
             ("--csv FILE", "write the table of steps"),
@@ -190,5 +205,8 @@ def command_help(name: str) -> str:
         lines += ["", "Settings (key=value):" if info.by_hydra else "Options:"]
         lines += [f"  {key:<{width}}  {meaning}" for key, meaning in info.settings]
     if info.by_hydra:
-        lines += ["", "Print the whole configuration with `--cfg job`; Hydra's own flags with `--hydra-help`."]
+        lines += [
+            "",
+            "Print the whole configuration with `--cfg job`; Hydra's own flags with `--hydra-help`.",
+        ]
     return "\n".join(lines)

@@ -61,8 +61,11 @@ def open_run(settings: Settings) -> Iterator[Run]:
 
 
 def left_out(run: Run, settings: Settings) -> bool:
-    """Whether retry=failed leaves the run out, since it did not fail; says so."""
-    if settings["retry"] != "failed" or run.finished or run.failure is not None:
+    """Whether retry=failed leaves the run out, since it did not fail; says so.
+
+    The first ddp process decides for all: by the time that the others start it has taken the failure back.
+    """
+    if settings["retry"] != "failed" or run.finished or run.failure is not None or not first_process():
         return False
     say(f"{run.name} did not fail: left out (retry=failed).")
     return True

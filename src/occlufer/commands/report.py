@@ -13,6 +13,7 @@ def main(config: DictConfig) -> None:
     """Write report.html, tables/*.csv and figures/* into the study folder; read nothing but its run folders."""
     from occlufer.analysis.report import matrix_text, write_report
     from occlufer.commands.console import out
+    from occlufer.files import clear_leftovers
 
     if config.study is None:
         raise ConfigError("Which study? Give study=NAME (a folder under paths.outputs) or study=PATH.")
@@ -22,6 +23,12 @@ def main(config: DictConfig) -> None:
         )
     folder = study_folder(config)
     report = write_report(folder, run_figures=config.run_figures)
+    for part, names in (
+        (folder, ".report.html.*.tmp"),
+        (folder / "tables", ".*.tmp"),
+        (folder / "figures", "**/.*.tmp"),
+    ):
+        clear_leftovers(part, names)
     out.print(matrix_text(folder))
     out.print(report.summary, highlight=False)
     out.print(f"Report: {report.path}", highlight=False)

@@ -24,7 +24,7 @@ def main(config: DictConfig) -> float:
     A finished run is skipped, an interrupted one goes on from its last checkpoint.
 
     Returns:
-        The best validation macro F1, for Hydra sweepers.
+        The validation macro F1 of the weights that were scored, for Hydra sweepers; NaN where retry=failed left it out.
     """
     settings = training_settings(config)
     from occlufer.commands.recording import check_request, left_out, open_run

@@ -1,0 +1,126 @@
+"""What every figure shares: themes, empty figures in their style, legends, and files of them.
+
+Explicit matplotlib `Figure` objects: no pyplot, no global state, no display.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from occlufer.analysis.conditions import condition_order
+from occlufer.files import atomic_path
+
+WIDTH = 7.2
+SMALL, NORMAL = 7.0, 8.5
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """Colours of one appearance. `series` follows the conditions: none first, then mask, headset, others."""
+
+    name: str
+    paper: str
+    ink: str
+    muted: str
+    rule: str
+    series: tuple[str, ...]
+    ramp: tuple[str, ...]
+
+    @property
+    def colormap(self) -> Colormap:
+        """From the paper to a strong colour, for shares 0..1; lightness runs one way, so it survives grey print."""
+        return LinearSegmentedColormap.from_list(f"occlufer_{self.name}", list(self.ramp))
+
+    def text_on(self, share: float) -> str:
+        """Ink or paper, whichever has more contrast on the ramp at `share`."""
+        red, green, blue, _ = self.colormap(share)
+        luminance = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
+        return "#101418" if luminance > 0.2 else "#ffffff"
+
+
+# Okabe & Ito's palette (https://jfly.uni-koeln.de/color/), distinguishable with any colour vision; markers differ too.
+LIGHT = Theme(
+    name="light", paper="#ffffff", ink="#1c2126", muted="#5b6570", rule="#d9dee3",
+    series=("#3b4248", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9"),
+    ramp=("#f6f8fa", "#bcd5e6", "#6ba3c8", "#2b6c9e", "#0d3b66"),
+)  # fmt: skip
+DARK = Theme(
+    name="dark", paper="#15191d", ink="#e6e9ec", muted="#a0a9b2", rule="#39424b",
+    series=("#d5dade", "#56b4e9", "#f08a4b", "#2fc49a", "#e29cc4", "#e0b63c", "#8fb3ff"),
+    ramp=("#1d242b", "#1f4260", "#2f6f9f", "#66a9d3", "#cfe6f5"),
+)  # fmt: skip
+
+
+def save(
+    figure: Figure, folder: Path, name: str, *, kinds: Sequence[str] = ("svg", "pdf", "png")
+) -> list[Path]:
+    """Write `name.svg`, `name.pdf` and `name.png` (200 dpi), or the `kinds` of them, atomically; returns the paths."""
+    # The layout is solved once, not again for each format.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    paths = [folder / f"{name}.{kind}" for kind in kinds]
+    for path in paths:
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(_render(figure, path.suffix[1:]))
+    return paths
+
+
+def data_uri(figure: Figure) -> str:
+    """The figure as an inline SVG image, `data:image/svg+xml;base64,...`."""
+    return svg_uri(_render(figure, "svg"))
+
+
+def svg_uri(content: bytes) -> str:
+    """An SVG file's bytes as `data:image/svg+xml;base64,...`."""
+    return "data:image/svg+xml;base64," + base64.b64encode(content).decode("ascii")
+
+
+def _render(figure: Figure, kind: str) -> bytes:
+    # No date and a fixed salt: the same study gives the same bytes.
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
+    buffer = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "occlufer", "pdf.fonttype": 42}):
+        figure.savefig(buffer, format=kind, dpi=200, metadata=metadata, facecolor=figure.get_facecolor())
+    return buffer.getvalue()
+
+
+def bare(width: float, height: float, theme: Theme) -> Figure:
+    """An empty figure, inches."""
+    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06, wspace=0.01)
+    return Figure(figsize=(width, height), facecolor=theme.paper, layout=layout)
+
+
+def series_places(conditions: Sequence[str]) -> dict[str, int]:
+    """Place of each condition among colours and markers: none, mask and headset always have theirs."""
+    fixed = ["none", "mask", "headset"]
+    others = [name for name in condition_order(conditions) if name not in fixed]
+    return {name: place for place, name in enumerate([*fixed, *others])}
+
+
+def style_axes(axes: Axes, theme: Theme) -> None:
+    """Quiet axes: no frame, no tick marks, small words in the theme's colours."""
+    axes.set_facecolor(theme.paper)
+    axes.tick_params(colors=theme.muted, labelsize=SMALL + 0.5, length=0)
+    axes.xaxis.label.set(color=theme.muted, fontsize=SMALL + 0.5)
+    axes.yaxis.label.set(color=theme.muted, fontsize=SMALL + 0.5)
+    for side in axes.spines.values():
+        side.set_visible(False)
+
+
+def add_legend(figure: Figure, handles: Sequence[Any], labels: Sequence[Any], theme: Theme) -> None:
+    """A legend in a row below the axes; nothing without handles."""
+    if handles:
+        figure.legend(handles, labels, loc="outside lower left", ncols=min(4, len(labels)), frameon=False,
+                      labelcolor=theme.ink, fontsize=SMALL + 0.5)  # fmt: skip

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import fakes_runs
+from occlufer.analysis.figures import severity_figure
+from occlufer.analysis.report import write_report
+from occlufer.analysis.study import load_study
+from occlufer.analysis.tables import study_tables
+
+DIAL = [f"{name}{place}" for name in ("mask", "headset") for place in ("@0.25", "@0.5", "@0.75", "")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Networks trained on none and mask, tested along two dials; 20 people of 7 faces."""
+    return fakes_runs.make_study(
+        tmp_path_factory.mktemp("outputs"),
+        conditions=("none", "mask"),
+        tests=("none", *DIAL),
+        n=140,
+        people=20,
+    )
+
+
+@pytest.fixture(scope="module")
+def tables(folder: Path) -> dict[str, pd.DataFrame]:
+    return study_tables(load_study(folder), resamples=50)
+
+
+def test_every_place_has_the_share_that_was_measured(folder: Path, tables: dict[str, pd.DataFrame]) -> None:
+    table = tables["severity"]
+    assert len(table) == 2 * 2 * 5
+    (run,) = [run for run in load_study(folder).runs if run.summary.condition == "mask"]
+    row = table[(table["train"] == "mask") & (table["test"] == "headset@0.5")].iloc[0]
+    rows = run.rows("headset@0.5")
+    assert row["covered_share"] == pytest.approx(rows["covered_share"].mean())
+    assert row["accuracy"] == pytest.approx((rows["label"] == rows["prediction"]).mean())
+    assert row["accuracy_low"] < row["accuracy"] < row["accuracy_high"]
+    assert (row["occluder"], row["severity"], row["n"]) == ("headset", 0.5, 140)
+    starts = table[table["test"] == "none"]
+    assert (starts["covered_share"] == 0).all()
+    assert (starts["severity"] == 0).all()
+
+
+def test_many_places_are_in_no_matrix_test_or_recall(tables: dict[str, pd.DataFrame]) -> None:
+    for name in ("matrix", "recall", "confusion"):
+        assert tables[name]["test"].unique().tolist() == ["none", "mask", "headset"], name
+    assert not tables["comparisons"]["test_second"].str.contains("@").any()
+    assert len(tables["scores"]) == 2 * 9
+
+
+def test_a_panel_an_occluder_with_a_line_a_training(tables: dict[str, pd.DataFrame]) -> None:
+    table = tables["severity"]
+    both = severity_figure(table)
+    assert [axes.get_title(loc="left") for axes in both.axes] == ["mask", "headset"]
+    line = both.axes[0].containers[1].lines[0]
+    rows = table[(table["train"] == "mask") & (table["occluder"] == "mask")]
+    assert line.get_xdata() == pytest.approx(100 * rows["covered_share"])
+    assert line.get_ydata() == pytest.approx(100 * rows["accuracy"])
+    (alone,) = severity_figure(table[table["train"] == "none"]).axes
+    assert [container.get_label() for container in alone.containers] == ["mask", "headset"]
+
+
+def test_the_page_shows_it_and_says_that_people_were_resampled(folder: Path, tmp_path: Path) -> None:
+    report = write_report(folder, output=tmp_path)
+    page = report.path.read_text(encoding="utf-8")
+    for words in ("Accuracy and the covered share of the face", "tables/severity.csv", "mask@0.25, mask@0.5",
+                  "People are resampled (20 of them)", "the 20 people of 140 test faces",
+                  "The 140 test faces show 20 people"):  # fmt: skip
+        assert words in page, words
+    assert "as the predictions do not say who is shown" not in page
+    for kind in ("svg", "pdf", "png"):
+        assert (tmp_path / "figures" / f"severity.{kind}").is_file()
+
+
+def test_people_count_only_where_every_face_and_run_names_them(tmp_path: Path) -> None:
+    study = fakes_runs.make_study(tmp_path, conditions=("none",), n=42, people=6)
+    assert study_tables(load_study(study), resamples=5)["matrix"]["people"].tolist() == [6]
+    (run,) = load_study(study).found
+    rows = run.predictions()
+    run.write_predictions(rows.assign(subject=rows["subject"].where(rows.index > 0, None)))
+    found = study_tables(load_study(study), resamples=5)
+    assert found["matrix"]["people"].isna().all()
+    assert "severity" not in found
