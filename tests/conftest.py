@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import signal
 import subprocess
@@ -41,7 +42,7 @@ def run_command() -> Iterator[RunCommand]:
             HydraConfig.instance().set_config(config)
             with open_dict(config):
                 del config["hydra"]
-            return main.__wrapped__.__wrapped__(config)
+            return inspect.unwrap(main)(config)
 
     yield run
     GlobalHydra.instance().clear()

@@ -36,14 +36,18 @@ def environment() -> dict[str, Any]:
 
 
 def _git_commit() -> str | None:
-    """Commit of the checkout that this code runs from, with `+` when it has changes; None outside a checkout."""
-    here = Path(__file__).resolve().parent
+    """Commit of the checkout that this code runs from, with `+` when it has changes; None outside a checkout.
+
+    An environment inside somebody's own repository is none: git does not know this file there.
+    """
+    file = Path(__file__).resolve()
     try:
-        commit, changes = (
+        _, commit, changes = (
             subprocess.run(
-                ["git", *words], cwd=here, capture_output=True, text=True, check=True, timeout=10
+                ["git", *words], cwd=file.parent, capture_output=True, text=True, check=True, timeout=10
             ).stdout
             for words in (
+                ["ls-files", "--error-unmatch", file.name],
                 ["rev-parse", "--short=12", "HEAD"],
                 ["status", "--porcelain", "--untracked-files=no"],
             )

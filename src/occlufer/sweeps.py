@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from occlufer.files import write_text
-from occlufer.runs import Run, now
+from occlufer.runs import Run, check_study, now
 from occlufer.types import RunError
 
 FORMAT = 1
@@ -107,14 +107,14 @@ def study_status(study: Path) -> list[RunStatus]:
     Raises:
         RunError: there is no such study, or its sweep.json is damaged.
     """
-    if not study.is_dir():
-        raise RunError(
-            f"There is no study folder {study}. Give study=NAME (under paths.outputs) or the path of a folder."
-        )
+    check_study(study)
     jobs = read_sweep(study)
     asked = {job.run for job in jobs if job.run is not None}
-    # A run that still waits for its data holds its lock, and has no config.yaml yet.
-    found = {path.parent.name for pattern in ("*/config.yaml", "*/.lock") for path in study.glob(pattern)}
+    # A run that still waits for its data holds its lock, and has no config.yaml yet; one that was left out, with
+    # retry=failed, or refused leaves a lock that nobody holds.
+    begun = [path.parent for path in study.glob("*/config.yaml")]
+    waiting = [path.parent for path in study.glob("*/.lock") if Run(path.parent).running]
+    found = {folder.name for folder in (*begun, *waiting)}
     rows = [_status(Run(study / name)) for name in sorted(found)]
     missing = [RunStatus(name, State.MISSING, 0, 0, math.nan, "") for name in sorted(asked - found)]
     if not rows and not jobs:

@@ -35,6 +35,17 @@ def test_a_launchers_file_lists_every_key(name):
     target(**node)
 
 
+@pytest.mark.parametrize(
+    ("name", "odd"),
+    [("local", {"cpus_per_job": 0}), ("local", {"gpus_per_job": True}), ("ray", {"cpus_per_job": 0}),
+     ("slurm", {"at_once": 0})],
+)  # fmt: skip
+def test_numbers_that_would_never_start_a_job_are_refused(name, odd):
+    node = yaml.safe_load((conf_folder() / "hydra" / "launcher" / f"{name}.yaml").read_text())
+    with pytest.raises(ConfigError, match=rf"hydra\.launcher\.{next(iter(odd))} must be a whole number"):
+        get_object(node.pop("_target_"))(**node | odd)
+
+
 def test_launchers_load_nothing_heavy():
     """Hydra imports every launcher whenever any command starts."""
     code = (
@@ -67,7 +78,7 @@ def test_devices_are_shared_out_and_taken_back():
 @pytest.mark.parametrize(
     ("devices", "accelerator", "count"),
     [(1, "cpu", 1), (3, "cpu", 3), ("auto", "cpu", 1), ("auto", "gpu", 4), (-1, "gpu", 4), ("2", "gpu", 2),
-     ("1,3", "gpu", 2), ([0, 2, 5], "gpu", 3)],
+     ("1,3", "gpu", 2), ([0, 2, 5], "gpu", 3), (0, "cpu", 1), (None, "cpu", 1), ([], "gpu", 1)],
 )  # fmt: skip
 def test_processes_of_a_trainer(devices, accelerator, count):
     trainer = {"devices": devices, "accelerator": accelerator}

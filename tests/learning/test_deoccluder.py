@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from occlufer.learning.deoccluder import DeOccluder, UNet, masked_error, masked_psnr, masked_ssim
+from occlufer.types import RunError
 
 SIDE = 32
 
@@ -59,6 +60,18 @@ def test_it_learns_to_go_on_with_a_ramp():
     after = {name: float(value) for name, value in trainer.callback_metrics.items()}
     assert after["val_psnr"] > before["val_psnr"] + 3
     assert after["val_error"] < 0.5 * before["val_error"]
+
+
+def test_a_training_that_diverges_is_stopped():
+    network = DeOccluder(widths=(4,), seed=0)
+    torch.nn.init.constant_(network.network.colour.weight, torch.nan)
+    trainer = pl.Trainer(
+        accelerator="cpu", devices=1, max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, num_sanity_val_steps=0,
+    )  # fmt: skip
+    held_out = DataLoader(pairs(2), batch_size=2)  # type: ignore[arg-type]
+    with pytest.raises(RunError, match=r"became nan in epoch 0\. Lower deoccluder\.lr"):
+        trainer.fit(network, DataLoader(pairs(4), batch_size=2), held_out)  # type: ignore[arg-type]
 
 
 def test_equal_seeds_make_equal_weights_and_leave_the_global_state_alone():

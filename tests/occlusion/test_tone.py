@@ -49,3 +49,9 @@ def test_faces_outside_are_read_at_the_border(make_face, shift):
     face = make_face(64)
     look = measure_look(face.image, face.landmarks + np.float32(shift))
     assert np.isfinite([look.brightness, *look.slope, look.contrast, look.saturation, look.blur]).all()
+
+
+@pytest.mark.parametrize("hw", [(1, 1), (1, 40), (40, 1), (7, 7), (64, 7), (7, 64), (3, 5)])
+def test_a_few_pixels_have_a_look_too(make_face, hw):
+    image = np.full((*hw, 3), 120, np.uint8)
+    assert measure_look(image, make_face(64).landmarks).blur == 0

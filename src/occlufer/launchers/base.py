@@ -15,6 +15,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from occlufer.commands.checks import whole
 from occlufer.commands.console import err, say
 from occlufer.launchers.board import Board, counts, summary_table
 from occlufer.launchers.jobs import Job, Phase, list_jobs, resolve, train_command
@@ -25,6 +26,13 @@ from occlufer.types import OccluferError
 
 _POLL = 0.1  # seconds
 _UNFINISHED = {Phase.FAILED, Phase.STOPPED}
+
+
+def check_numbers(**numbers: int | None) -> None:
+    """Refuse settings of a launcher that are no whole numbers from 1 (None: not set); raises `ConfigError`."""
+    for name, value in numbers.items():
+        if value is not None:
+            whole(f"hydra.launcher.{name}", value, 1)
 
 
 class Crew(ABC):
@@ -43,7 +51,7 @@ class Crew(ABC):
 
     @abstractmethod
     def stop(self) -> None:
-        """End all jobs that were taken on, so that each can go on later; returns when they are gone."""
+        """End all jobs that were taken on, so that each can go on later; returns when they are gone, or a queue was told."""
 
 
 def _at_work(jobs: Sequence[Job]) -> list[Job]:
@@ -85,10 +93,10 @@ class SweepLauncher(Launcher, ABC):  # type: ignore[misc]  # mypy does not follo
         try:
             with termination():
                 self._see_through(jobs)
+            err.print(summary_table(jobs))
+            return self._returns(jobs)
         except OccluferError as error:
             raise CompactHydraException(f"Error: {error}") from error
-        err.print(summary_table(jobs))
-        return self._returns(jobs)
 
     def _see_through(self, jobs: Sequence[Job]) -> None:
         ahead = self._to_be_run(jobs)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from occlufer.launchers.base import Crew, SweepLauncher
+from occlufer.launchers.base import Crew, SweepLauncher, check_numbers
 from occlufer.launchers.devices import Devices, Share, need_of, usable_cpus, visible_gpus
 from occlufer.launchers.jobs import Job
 from occlufer.launchers.processes import Process, clean_environment, stop_all, thread_settings
@@ -40,11 +40,7 @@ class LocalLauncher(SweepLauncher):
         cpus_per_job: int,
         grace: float,
     ) -> None:
-        for name, value in (("gpus_per_job", gpus_per_job), ("cpus", cpus), ("cpus_per_job", cpus_per_job)):
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise ConfigError(
-                    f"hydra.launcher.{name} must be a whole number, at least 1; found {value!r}."
-                )
+        check_numbers(gpus_per_job=gpus_per_job, cpus=cpus, cpus_per_job=cpus_per_job)
         self._gpus, self._gpus_per_job = gpus, gpus_per_job
         self._cpus, self._cpus_per_job, self._grace = cpus, cpus_per_job, float(grace)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from occlufer.launchers.base import Crew, SweepLauncher
+from occlufer.launchers.base import Crew, SweepLauncher, check_numbers
 from occlufer.launchers.devices import need_of
 from occlufer.launchers.jobs import Job
 from occlufer.launchers.processes import run_to_end, thread_settings
@@ -29,6 +29,9 @@ class RayLauncher(SweepLauncher):
         retries: how often a job is started again when its machine or its Ray worker dies. It goes on from its last
             checkpoint. A training that fails is not tried again.
         grace: seconds that a job has to end cleanly when the sweep is stopped.
+
+    Raises:
+        ConfigError: a number that cannot be.
     """
 
     title: ClassVar[str] = "ray"
@@ -44,6 +47,7 @@ class RayLauncher(SweepLauncher):
         retries: int,
         grace: float,
     ) -> None:
+        check_numbers(gpus_per_job=gpus_per_job, cpus_per_job=cpus_per_job)
         self._address, self._num_cpus, self._num_gpus = address, num_cpus, num_gpus
         self._gpus_per_job, self._cpus_per_job = gpus_per_job, cpus_per_job
         self._retries, self._grace = retries, float(grace)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from occlufer.launchers.base import Crew, SweepLauncher
+from occlufer.launchers.base import Crew, SweepLauncher, check_numbers
 from occlufer.launchers.devices import need_of
 from occlufer.launchers.jobs import Job
 from occlufer.launchers.processes import Process, stop_all, thread_settings
@@ -88,7 +88,7 @@ class SlurmLauncher(SweepLauncher):
         grace: seconds that a job has to end cleanly when it is preempted; SLURM's signal comes 90 s before the end.
 
     Raises:
-        ConfigError: an unknown cluster.
+        ConfigError: an unknown cluster, or a number that cannot be.
     """
 
     title: ClassVar[str] = "slurm"
@@ -112,6 +112,7 @@ class SlurmLauncher(SweepLauncher):
     ) -> None:
         if cluster not in CLUSTERS:
             raise ConfigError(unknown_name("hydra.launcher.cluster", cluster, CLUSTERS))
+        check_numbers(gpus_per_job=gpus_per_job, cpus_per_task=cpus_per_task, at_once=at_once)
         self._cluster, self._at_once, self._requeues, self._grace = cluster, at_once, requeues, float(grace)
         self._gpus_per_job = gpus_per_job
         self._shared = {"timeout_min": timeout_min, "cpus_per_task": cpus_per_task, "mem_gb": mem_gb}

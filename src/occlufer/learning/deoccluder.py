@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
@@ -10,6 +11,8 @@ import torch
 from torch import nn
 from torchmetrics import MeanMetric
 from torchmetrics.functional.image import structural_similarity_index_measure
+
+from occlufer.types import RunError
 
 Pairs = Mapping[str, torch.Tensor]
 """occluded and clean float (B, 3, S, S) in 0..1, alpha float (B, 1, S, S) in 0..1."""
@@ -91,7 +94,10 @@ class DeOccluder(pl.LightningModule):
             self.network = UNet(widths=widths)
         self.lr = lr
         self.scores = nn.ModuleDict(
-            {name: MeanMetric() for name in ("train_error", "val_error", "val_psnr", "val_ssim")}
+            {
+                name: MeanMetric(nan_strategy=math.nan)
+                for name in ("train_error", "val_error", "val_psnr", "val_ssim")
+            }
         )
 
     def forward(self, occluded_B3SS: torch.Tensor, alpha_B1SS: torch.Tensor) -> torch.Tensor:
@@ -113,6 +119,15 @@ class DeOccluder(pl.LightningModule):
         self._note("val_error", masked_error(*pair).mean(), len(restored))
         self._note("val_psnr", masked_psnr(*pair).mean(), len(restored))
         self._note("val_ssim", masked_ssim(*pair).mean(), len(restored))
+
+    def on_train_epoch_end(self) -> None:
+        """Stop when the error is no number, before a checkpoint is written; raises `RunError`."""
+        error = float(self.trainer.callback_metrics["train_error"])
+        if not math.isfinite(error):
+            raise RunError(
+                f"The de-occluder's training error became {error} in epoch {self.current_epoch}. Lower deoccluder.lr "
+                "and give another output=DIR."
+            )
 
     def _note(self, name: str, value: torch.Tensor, weight: int) -> None:
         self.scores[name].update(value, weight)  # type: ignore[operator]

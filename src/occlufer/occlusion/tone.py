@@ -91,9 +91,11 @@ def _blur(image_HWC: UInt8Array, landmarks_N3: FloatArray) -> float:
     """Sigma in pixels by which a sharp picture must be softened to be as soft as this face, 0..2.
 
     Compares differences of neighbours with differences over four pixels: a sharp edge gains little with distance,
-    a soft one grows with it.
+    a soft one grows with it. Pictures of fewer than 8 pixels across or down say nothing about that: 0.
     """
     height, width = image_HWC.shape[:2]
+    if min(height, width) < 8:
+        return 0.0
     xs, ys, _ = zip(*landmarks_N3.take(_FEATURES, 0).tolist(), strict=True)
     x0, y0 = int(_clamp(min(xs), 0, width - 8)), int(_clamp(min(ys), 0, height - 8))
     x1, y1 = int(_clamp(max(xs), x0 + 8, width)), int(_clamp(max(ys), y0 + 8, height))
