@@ -18,7 +18,7 @@ from occlufer import __version__, cli
 from occlufer.commands import console
 from occlufer.commands.app import build, plain, study_folder
 from occlufer.commands.options import COMMANDS, conf_folder, group_options
-from occlufer.types import ConfigError, RunError
+from occlufer.types import ConfigError
 
 HEAVY = ["torch", "hydra", "omegaconf", "pytorch_lightning", "timm", "mediapipe", "cv2", "pandas", "wandb"]
 

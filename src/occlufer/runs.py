@@ -315,19 +315,20 @@ def config_hash(config: Mapping[str, Any]) -> str:
     cut where there is none. `weights` counts where a model reads it, as `model.pretrained`.
     """
     unused = ("fold_count", "fold_seed") if config.get("fold") is None else ()
-    identity = _without(config, (*_NOT_IDENTITY, *unused))
+    identity = without(config, (*_NOT_IDENTITY, *unused))
     text = json.dumps(identity, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def _without(config: Mapping[str, Any], dotted_names: tuple[str, ...]) -> dict[str, Any]:
+def without(config: Mapping[str, Any], dotted_names: tuple[str, ...]) -> dict[str, Any]:
+    """The configuration but for some keys, given as `group` or `group.key`."""
     heads = {name for name in dotted_names if "." not in name}
     kept: dict[str, Any] = {}
     for key, value in config.items():
         if key in heads:
             continue
         nested = tuple(name.split(".", 1)[1] for name in dotted_names if name.startswith(f"{key}."))
-        kept[key] = _without(value, nested) if nested and isinstance(value, Mapping) else value
+        kept[key] = without(value, nested) if nested and isinstance(value, Mapping) else value
     return kept
 
 

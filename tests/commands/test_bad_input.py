@@ -63,7 +63,7 @@ def evaluate_words(inputs: list[str], run: Run, *words: str) -> list[str]:
         ("conditions=none", "must be a list"),
         ("conditions=null", "must be a list"),
         ("conditions=3", "must be a list"),
-        ("conditions=[none,1]", "Unknown condition 1"),
+        ("conditions=[none,1]", "Unknown condition '1'"),
         ("conditions=[../view/face]", "Unknown condition"),
         ("seed=1.5", "seed must be a whole number"),
         ("seed=abc", "seed must be a whole number"),

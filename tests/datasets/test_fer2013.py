@@ -64,7 +64,9 @@ def test_public_test_is_validation_where_private_test_is_there(tmp_path: Path, l
         keys = dataset.manifest.keys[dataset.manifest.indices(split)]
         assert all(usage in key for key in keys)
     (note,) = dataset.notes
-    assert note.startswith("Not the published numbers of faces of FER2013; found for published: train 28 for 28,709; ")
+    assert note.startswith(
+        "Not the published numbers of faces of FER2013; found for published: train 28 for 28,709; "
+    )
 
 
 @pytest.mark.parametrize("layout", ["folders", "fer2013.csv", "icml_face_data.csv"])

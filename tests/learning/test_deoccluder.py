@@ -51,8 +51,8 @@ def test_it_learns_to_go_on_with_a_ramp():
     pl.seed_everything(0, verbose=False)
     network = DeOccluder(widths=(8, 16), lr=1e-2, seed=0)
     trainer = pl.Trainer(
-        accelerator="cpu", devices=1, max_epochs=12, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, num_sanity_val_steps=0, inference_mode=False,
+        accelerator="cpu", devices=1, max_epochs=12, logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, inference_mode=False,
     )  # fmt: skip
     held_out = DataLoader(pairs(8, seed=1), batch_size=8)  # type: ignore[arg-type]
     before = trainer.validate(network, held_out, verbose=False)[0]

@@ -100,9 +100,11 @@ def _usable(faces: Any, cache: Any, split: str) -> Any:
 def _check_same(folder: Path, settings: Mapping[str, Any]) -> None:
     """One folder holds the images of one configuration: a mixture of two could not be made again."""
     from occlufer.files import write_text
+    from occlufer.runs import without
     from occlufer.types import ConfigError
 
-    ours = {name: value for name, value in settings.items() if name not in ("paths", "output", "target")}
+    ours = without(settings, ("paths", "output", "target", "deoccluder.num_workers", "landmarks.workers",
+                              "dataset.cache", "dataset.workers"))  # fmt: skip
     stated = json.dumps(ours, indent=2, sort_keys=True, default=str)
     path = folder / "augment.json"
     if not path.is_file():

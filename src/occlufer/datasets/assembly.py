@@ -123,7 +123,7 @@ class Assembly:
 
 
 class StoredFaces(FaceDataset):
-    """A manifest over an image store: what `ImageFolder` and `FER2013` have in common."""
+    """A manifest over an image store: what all adapters of stored images have in common."""
 
     _store: ImageStore
     _digests: dict[Source, bytes]

@@ -51,7 +51,7 @@ class Crew(ABC):
 
     @abstractmethod
     def stop(self) -> None:
-        """End all jobs that were taken on, so that each can go on later; returns when they are gone, or a queue was told."""
+        """End all jobs that were taken on, so that each can go on later; returns when they are gone. SLURM is told."""
 
 
 def _at_work(jobs: Sequence[Job]) -> list[Job]:
