@@ -17,6 +17,7 @@ the tables of the report are bit for bit those of the undisturbed study, no proc
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import os
 import random
@@ -39,7 +40,10 @@ from fault_contents import contents, differences
 
 MARK = "OCCLUFER_FAULT_TEST"  # environment variable that names the step which a process belongs to
 ALONE = 120.0  # seconds that orphans have to notice that they are; generous, since the machine may be busy
-NAMED = "torchinductor_*"  # torch's own folder among the temporary files, killed or not
+NAMED = (
+    "torchinductor_*",
+    "pymp-*",
+)  # temporary folders of torch, and of multiprocessing where it was killed
 FASTER = 0.7  # what a pace shrinks by when a command ends before its kill
 HUNG = 900.0  # seconds after which a command that should end has hung
 DATA = ("dataset=synthetic", "dataset.size=105", "dataset.image_size=48", "dataset.workers=2")
@@ -112,8 +116,11 @@ class Workshop:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.outputs = folder, folder / "outputs"
-        self.temporary = folder / "tmp"
-        self.temporary.mkdir(parents=True)
+        folder.mkdir(parents=True)
+        # A short path: torch's workers meet at a socket in it, whose name may have 107 characters. Beyond that the
+        # training waits for ever for its first batch.
+        self.temporary = Path(tempfile.mkdtemp(prefix="occlufer_"))
+        atexit.register(shutil.rmtree, self.temporary, ignore_errors=True)
 
     def start(self, step: Step) -> subprocess.Popen[bytes]:
         """The step's command in a session of its own; what it says is added to its log."""
@@ -267,8 +274,8 @@ def disturbed_round(
 def leftovers(shop: Workshop) -> list[str]:
     """Temporary files that the killed commands left for good."""
     found = [path for path in shop.outputs.rglob("*") if path.name.endswith(".tmp")]
-    found += [path for path in shop.temporary.iterdir() if not path.match(NAMED)]
-    return sorted(str(path.relative_to(shop.folder)) for path in found)
+    found += [path for path in shop.temporary.iterdir() if not any(map(path.match, NAMED))]
+    return sorted(map(str, found))
 
 
 def fault_test(folder: Path, *, kills: int, seed: int, kinds: Sequence[str], say: Console) -> bool:

@@ -53,6 +53,7 @@ ALLOWED: dict[str, set[str]] = {
         "tracking",
         "files",
         "types",
+        "workers",
     },
     # Above the commands: a launcher plans what `train` will do, and starts it as a command of its own.
     "launchers": {

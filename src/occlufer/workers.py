@@ -1,4 +1,4 @@
-"""What spawned worker processes have in common: one thread each, deaf to Ctrl-C, gone with their parent."""
+"""What spawned processes share: one thread each, deaf to Ctrl-C, gone with their parent; ddp ranks only the last."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
+_FIRST_RANK = "OCCLUFER_FIRST_RANK"  # pid of the process that starts the other ranks
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -42,4 +44,25 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
+    os._exit(1)
+
+
+def announce_first_rank() -> None:
+    """Tell the ranks that this process will start who it is."""
+    os.environ[_FIRST_RANK] = str(os.getpid())
+
+
+def end_with_first_rank() -> None:
+    """Call in the other ranks of a ddp training: ends this process soon after the one that started it has gone.
+
+    One whose first rank was killed while it imported would look for it for half an hour. Ranks that somebody else
+    started (torchrun, SLURM) are left to them.
+    """
+    if (first := os.environ.get(_FIRST_RANK)) is not None:
+        threading.Thread(target=_end_without, args=(int(first),), daemon=True).start()
+
+
+def _end_without(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
     os._exit(1)

@@ -26,8 +26,6 @@ from occlufer.types import ConfigError, RunError
         {"_target_": "occlufer.learning.callbacks.io.open"},
         {"_target_": "occlufer.datasets.stores.ThreadPoolExecutor"},  # a class, but not one of ours
         {"_target_": "occlufer.datasets.fer2013.make_fake"},  # ours, but it writes files
-        {"_target_": "occlufer.data.nowhere.Thing"},
-        {"_target_": "occlufer.data.view.Nothing"},
         {"_target_": "torch.nn.functional.handle_torch_function"},
     ],
     ids=str,
@@ -35,6 +33,12 @@ from occlufer.types import ConfigError, RunError
 def test_foreign_targets_are_refused_at_any_depth(config):
     with pytest.raises(RunError, match=r"here asks to build .* may only build .* trusted=\[PACKAGE\]"):
         check_targets(config, "here")
+
+
+@pytest.mark.parametrize("target", ["occlufer.data.nowhere.Thing", "occlufer.data.view.Nothing"])
+def test_what_another_version_had_is_told_apart(target):
+    with pytest.raises(RunError, match="this version of occlufer does not have: an older version"):
+        check_targets({"_target_": target}, "here")
 
 
 def test_our_targets_are_allowed():

@@ -26,6 +26,7 @@ from occlufer.runs import Run, RunSummary, now, run_folder
 from occlufer.signals import Terminated, termination
 from occlufer.tracking import first_process
 from occlufer.types import SPLITS, ConfigError, OccluferError, RunError
+from occlufer.workers import announce_first_rank, end_with_first_rank
 
 Settings = Mapping[str, Any]
 _OF_SEVERAL = ("ddp", "fsdp", "deepspeed")  # strategies that are named only for several processes
@@ -51,8 +52,10 @@ def open_run(settings: Settings) -> Iterator[Run]:
     """The run folder of a configuration, held by this process until the end; waits if another one trains it."""
     run = Run(run_folder(settings))
     if not first_process():  # the first ddp process holds it for all
+        end_with_first_rank()
         yield run
         return
+    announce_first_rank()
     with locked(run.lock, on_wait=say):
         if run.finished:
             say(f"{run.name} is finished already: skipped. Delete {run.folder} to train it anew.")

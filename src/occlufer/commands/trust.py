@@ -37,6 +37,11 @@ def check_targets(config: Any, where: str, *, trusted: Sequence[str] = ()) -> No
     if isinstance(config, Mapping):
         target = config.get("_target_")
         if target is not None and not _may_build(target, trusted):
+            if _is_gone(target):
+                raise RunError(
+                    f"{where} asks to build {target!r}, which this version of occlufer does not have: an older version "
+                    "wrote it (environment.json names it), or it was changed."
+                )
             raise RunError(
                 f"{where} asks to build {target!r}; a stored run may only build classes of {', '.join(PACKAGES)} and "
                 "what conf names. If you trust who made it, say trusted=[PACKAGE], the first part of that name."
@@ -63,6 +68,19 @@ def _may_build(target: object, trusted: Sequence[str]) -> bool:
 def _named_in_conf() -> frozenset[str]:
     files = conf_folder().rglob("*.yaml")
     return frozenset(name for path in files for name in _TARGET.findall(path.read_text(encoding="utf-8")))
+
+
+def _is_gone(target: object) -> bool:
+    """Whether the name would be one of ours, if it were there."""
+    if not isinstance(target, str) or not target.startswith("occlufer.") or not _NAME.fullmatch(target):
+        return False
+    found: Any = importlib.import_module("occlufer")
+    for part in target.split(".")[1:]:
+        try:
+            found = importlib.import_module(f"{found.__name__}.{part}")
+        except ImportError:  # no module of that name: what is it in the last one?
+            return not hasattr(found, part)
+    return False
 
 
 def _is_own_class(target: str) -> bool:
