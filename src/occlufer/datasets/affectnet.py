@@ -109,11 +109,7 @@ class AffectNet(StoredFaces):
         notes = (*notes, *check_counts(frame, there, name=name, title="AffectNet"))
         if "test" not in there:
             notes = (*notes, _CARVED_TEST)
-        self._store = FileStore(self.root)
-        self.manifest, more, self._digests = assembly.assemble(
-            frame, self._store, name=name, classes=EXPRESSIONS
-        )
-        self.notes = (*notes, *more)
+        self._assemble(assembly, frame, FileStore(self.root), notes=notes)
 
 
 def _locate(root: Path, name: str) -> Path:

@@ -18,7 +18,7 @@ from occlufer.datasets.splits import (
     limit_faces,
 )
 from occlufer.datasets.stores import ImageStore, Source, in_threads
-from occlufer.types import DatasetError, UInt8Array, unknown_name
+from occlufer.types import EXPRESSIONS, DatasetError, UInt8Array, unknown_name
 
 UNREADABLE_POLICIES = ("skip", "error")
 
@@ -127,6 +127,20 @@ class StoredFaces(FaceDataset):
 
     _store: ImageStore
     _digests: dict[Source, bytes]
+
+    def _assemble(
+        self,
+        assembly: Assembly,
+        frame: pd.DataFrame,
+        store: ImageStore,
+        *,
+        classes: tuple[str, ...] = EXPRESSIONS,
+        notes: Iterable[str] = (),
+    ) -> None:
+        """End a constructor: the listed faces become the manifest; `notes` come before those of the assembly."""
+        self._store = store
+        self.manifest, more, self._digests = assembly.assemble(frame, store, name=self.name, classes=classes)
+        self.notes = (*notes, *more)
 
     def load_image(self, index: int) -> UInt8Array:
         """Read one image, uint8 RGB (H, W, 3); raises `ImageError` when it cannot be decoded."""

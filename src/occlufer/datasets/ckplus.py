@@ -132,10 +132,8 @@ class CKPlus(StoredFaces):
                 *notes,
                 f"One face of each subject and expression: {len(frame)} of {len(copy.frame)} kept.",
             )
-        self._store = copy.store
         classes = tuple(expression for expression in EXPRESSIONS if expression in copy.published)
-        self.manifest, more, self._digests = assembly.assemble(frame, self._store, name=name, classes=classes)
-        self.notes = (*notes, *more)
+        self._assemble(assembly, frame, copy.store, classes=classes, notes=notes)
 
 
 def _locate(root: Path, name: str) -> Path:

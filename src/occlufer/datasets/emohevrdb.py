@@ -12,7 +12,7 @@ from PIL import Image
 from occlufer.datasets.assembly import Assembly, StoredFaces, existing_root
 from occlufer.datasets.counts import check_counts
 from occlufer.datasets.fakes import FakeImages, texture
-from occlufer.datasets.filenames import NamedFile, named_files, odd_names
+from occlufer.datasets.filenames import NamedFile, known_names, named_files, odd_names
 from occlufer.datasets.layouts import wrong_layout
 from occlufer.datasets.manifest import COLUMNS, named
 from occlufer.datasets.stores import FileStore
@@ -103,7 +103,7 @@ class EmoHeVRDB(StoredFaces):
         )
         if use not in USES:
             raise DatasetError(f"dataset.use: {unknown_name('use', use, USES)}")
-        chosen = _checked(cameras)
+        chosen = known_names("camera", cameras, CAMERAS)
         self.name = name
         self.root = existing_root(root, name=name, wanted=_WANTED)
         files, odd = named_files(self.root, _NAME, like=_LIKE) if self.root.is_dir() else ([], ())
@@ -122,20 +122,7 @@ class EmoHeVRDB(StoredFaces):
             )
         if use == "all_as_test":
             frame = frame.assign(split="test")
-        self._store = FileStore(self.root)
-        self.manifest, notes, self._digests = assembly.assemble(
-            frame, self._store, name=name, classes=EXPRESSIONS
-        )
-        self.notes = (*odd, *loose, *counts, *notes)
-
-
-def _checked(cameras: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(cameras, str) or not cameras:
-        raise DatasetError(f"dataset.cameras={cameras!r}: wanted a list of cameras of {', '.join(CAMERAS)}.")
-    for camera in cameras:
-        if camera not in CAMERAS:
-            raise DatasetError(f"dataset.cameras: {unknown_name('camera', camera, CAMERAS)}")
-    return tuple(cameras)
+        self._assemble(assembly, frame, FileStore(self.root), notes=(*odd, *loose, *counts))
 
 
 def _frame(files: list[NamedFile], name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:

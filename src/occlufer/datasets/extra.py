@@ -60,7 +60,8 @@ class WithExtra(FaceDataset):
             )
         self._store = FileStore(root)
         listed = root / LIST_NAME
-        sources = _from_list(listed) if listed.is_file() else _from_names(root, faces)
+        table = _read_list(listed) if listed.is_file() else None
+        sources = _from_names(root, faces) if table is None else _from_list(listed, table)
         rows = {key: row for row, key in enumerate(faces.manifest.keys)}
         made = [_Made(path, rows[source]) for path, source in sources.items() if source in rows]
         if not made:
@@ -69,8 +70,8 @@ class WithExtra(FaceDataset):
                 f"({named(sources)}). Name each image like the face that it was made from, or write {LIST_NAME} with "
                 f"the columns path and source, where a source is a key such as {faces.manifest.keys[0]!r}."
             )
-        if listed.is_file():
-            _check_expressions(listed, made, faces.manifest)
+        if table is not None:
+            _check_expressions(listed, table, made, faces.manifest)
         kept, notes = self._leak_free(made, folder)
         if len(made) < len(sources):
             notes.append(
@@ -139,9 +140,8 @@ def _joined(manifest: Manifest, made: list[_Made]) -> Manifest:
     return Manifest(frame, name=manifest.name, classes=manifest.classes)
 
 
-def _from_list(path: Path) -> dict[str, str | None]:
-    """Read `LIST_NAME`: path -> key of the source."""
-    table = _read_list(path)
+def _from_list(path: Path, table: pd.DataFrame) -> dict[str, str | None]:
+    """Path -> key of the source, from the rows of `LIST_NAME`."""
     _refuse(path, "leads out of its folder", [name for name in table["path"] if not _stays_inside(name)])
     _refuse(path, "is listed more than once", table.loc[table["path"].duplicated(), "path"])
     _refuse(path, "is no file", [name for name in table["path"] if not (path.parent / name).is_file()])
@@ -167,9 +167,8 @@ def _read_list(path: Path) -> pd.DataFrame:
     return table
 
 
-def _check_expressions(path: Path, made: list[_Made], manifest: Manifest) -> None:
+def _check_expressions(path: Path, table: pd.DataFrame, made: list[_Made], manifest: Manifest) -> None:
     """Where the list names expressions, they must be those of the sources."""
-    table = _read_list(path)
     if "expression" not in table.columns:
         return
     named_there = dict(zip(table["path"], table["expression"], strict=True))

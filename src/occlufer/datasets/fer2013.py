@@ -98,13 +98,11 @@ class FER2013(StoredFaces):
             raise DatasetError(unknown_name("dataset.public_test", str(public_test), known))
         self.name = name
         self.root = _locate(existing_root(root, name=name, wanted=_WANTED), name)
-        frame, self._store, notes = _read(self.root, name, public_test)
+        frame, store, notes = _read(self.root, name, public_test)
         if set(frame["split"]) == {"train"}:
             notes = (*notes, _CARVED_TEST)
-        self.manifest, more, self._digests = assembly.assemble(
-            frame, self._store, name=name, classes=EXPRESSIONS
-        )
-        self.notes = (*notes, *more, *check_counts(frame, _published(frame), name=name, title="FER2013"))
+        self._assemble(assembly, frame, store, notes=notes)
+        self.notes = (*self.notes, *check_counts(frame, _published(frame), name=name, title="FER2013"))
 
 
 def _published(frame: pd.DataFrame) -> Counts:

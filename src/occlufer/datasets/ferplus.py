@@ -80,11 +80,8 @@ class FERPlus(StoredFaces):
         kept = labels >= 0
         agreement = _check_labels(faces.frame["label"].to_numpy(np.int64)[kept], labels[kept], name)
         frame = faces.frame.assign(label=labels)[kept]
-        self._store = ArrayStore(faces.images_NHW)
-        self.manifest, notes, self._digests = assembly.assemble(
-            frame, self._store, name=name, classes=EXPRESSIONS
-        )
-        self.notes = (*_notes(ballots, left_out, agreement), *notes)
+        notes = _notes(ballots, left_out, agreement)
+        self._assemble(assembly, frame, ArrayStore(faces.images_NHW), notes=notes)
 
 
 def _locate(root: Path, votes: str | Path | None, name: str) -> tuple[Path, Path]:

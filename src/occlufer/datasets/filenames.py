@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from occlufer.datasets.images import EXTENSIONS
 from occlufer.datasets.manifest import named
 from occlufer.datasets.trees import files_below
+from occlufer.types import DatasetError, unknown_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,16 @@ class NamedFile:
     path: str
     folders: tuple[str, ...]
     parts: tuple[str, ...]
+
+
+def known_names(what: str, found: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """The setting `dataset.<what>s`, a list of known names; raises `DatasetError` for anything else."""
+    if isinstance(found, str) or not found:
+        raise DatasetError(f"dataset.{what}s={found!r}: wanted a list of {what}s of {', '.join(known)}.")
+    for name in found:
+        if name not in known:
+            raise DatasetError(f"dataset.{what}s: {unknown_name(what, name, known)}")
+    return tuple(found)
 
 
 def named_files(

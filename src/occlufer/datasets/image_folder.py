@@ -79,13 +79,11 @@ class ImageFolder(StoredFaces):
             splits=FolderMap.over_defaults("split", splits, DEFAULT_SPLITS),
             subject_pattern=subject_pattern,
         )
-        self._store = FileStore(self.root)
-        self.manifest, notes, self._digests = assembly.assemble(
-            tree.frame, self._store, name=name, classes=tree.classes
-        )
         absent = [expression for expression in EXPRESSIONS if expression not in tree.classes]
         without = (f"There is no folder for {', '.join(absent)}.",) if absent else ()
-        self.notes = (*tree.notes, *without, *notes)
+        self._assemble(
+            assembly, tree.frame, FileStore(self.root), classes=tree.classes, notes=(*tree.notes, *without)
+        )
 
 
 def make_fake(

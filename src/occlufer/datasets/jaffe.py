@@ -101,11 +101,7 @@ class JAFFE(StoredFaces):
         ]
         frame = pd.DataFrame(rows, columns=list(COLUMNS))
         counts = check_counts(frame.assign(split="all"), _PUBLISHED, name=name, title="JAFFE")
-        self._store = FileStore(self.root)
-        self.manifest, notes, self._digests = assembly.assemble(
-            frame, self._store, name=name, classes=EXPRESSIONS
-        )
-        self.notes = (*odd, *counts, *notes)
+        self._assemble(assembly, frame, FileStore(self.root), notes=(*odd, *counts))
 
 
 def make_fake(root: Path, *, per_class: int = 1, images: FakeImages = texture) -> Path:

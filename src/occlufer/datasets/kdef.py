@@ -12,11 +12,11 @@ from PIL import Image
 from occlufer.datasets.assembly import Assembly, StoredFaces, existing_root
 from occlufer.datasets.counts import check_counts
 from occlufer.datasets.fakes import FakeImages, texture
-from occlufer.datasets.filenames import NamedFile, named_files
+from occlufer.datasets.filenames import NamedFile, known_names, named_files
 from occlufer.datasets.layouts import wrong_layout
 from occlufer.datasets.manifest import COLUMNS
 from occlufer.datasets.stores import FileStore
-from occlufer.types import EXPRESSIONS, DatasetError, unknown_name
+from occlufer.types import EXPRESSIONS, DatasetError
 
 CODES: dict[str, str] = {
     "AF": "fear",  # afraid
@@ -83,7 +83,7 @@ class KDEF(StoredFaces):
             unreadable=unreadable,
             limit=limit,
         )
-        chosen = _checked(angles)
+        chosen = known_names("angle", angles, ANGLES)
         self.name = name
         self.root = existing_root(root, name=name, wanted=_WANTED)
         files, odd = named_files(self.root, _NAME, like="AF01ANS.JPG") if self.root.is_dir() else ([], ())
@@ -97,20 +97,7 @@ class KDEF(StoredFaces):
                 f"{name}: none of the {len(files)} images of KDEF shows an angle of dataset.angles={list(chosen)}. "
                 f"Give others of {', '.join(ANGLES)}."
             )
-        self._store = FileStore(self.root)
-        self.manifest, notes, self._digests = assembly.assemble(
-            frame, self._store, name=name, classes=EXPRESSIONS
-        )
-        self.notes = (*odd, *counts, *notes)
-
-
-def _checked(angles: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(angles, str) or not angles:
-        raise DatasetError(f"dataset.angles={angles!r}: wanted a list of angles of {', '.join(ANGLES)}.")
-    for angle in angles:
-        if angle not in ANGLES:
-            raise DatasetError(f"dataset.angles: {unknown_name('angle', angle, ANGLES)}")
-    return tuple(angles)
+        self._assemble(assembly, frame, FileStore(self.root), notes=(*odd, *counts))
 
 
 def _frame(files: list[NamedFile]) -> pd.DataFrame:

@@ -103,8 +103,8 @@ class MaskedFaces(StoredFaces):
             classes=FolderMap("class", FOLDERS, tuple(FOLDERS)),
             splits=FolderMap("split", DEFAULT_SPLITS, ()),
         )
-        self._store = FileStore(self.root)
-        frame, notes = tree.frame, [*tree.notes, *_size_notes(self._store, tree.frame, cropped)]
+        store = FileStore(self.root)
+        frame, notes = tree.frame, [*tree.notes, *_size_notes(store, tree.frame, cropped)]
         if collection == "M-CK+":
             frame = _with_subjects(frame, name)
         else:
@@ -114,10 +114,7 @@ class MaskedFaces(StoredFaces):
             notes.append(
                 "The published train and test parts were thrown together and split anew (dataset.resplit)."
             )
-        self.manifest, more, self._digests = assembly.assemble(
-            frame, self._store, name=name, classes=EXPRESSIONS
-        )
-        self.notes = (*notes, *more)
+        self._assemble(assembly, frame, store, notes=notes)
 
 
 def _folder(collection: str, cropped: bool) -> str:

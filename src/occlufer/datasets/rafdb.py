@@ -105,11 +105,7 @@ class RAFDB(StoredFaces):
         if occlusions is not None:
             frame, more = only_occluded(frame, Path(occlusions).expanduser(), name=name, codes=CODES)
             notes = (*notes, *more)
-        self._store = FileStore(self.root)
-        self.manifest, more, self._digests = assembly.assemble(
-            frame, self._store, name=name, classes=EXPRESSIONS
-        )
-        self.notes = (*notes, *more)
+        self._assemble(assembly, frame, FileStore(self.root), notes=notes)
 
 
 def _locate(root: Path, name: str) -> tuple[Path, Path | None]:
