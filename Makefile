@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt scripts/setup.sh
 	@touch $@
 
 lint: $(STAMP)  ## ruff: rules and format
-	$(BIN)/python scripts/readme_tree.py --check
+	$(BIN)/python scripts/tree.py --check
 	$(BIN)/ruff check src tests scripts
 	$(BIN)/ruff format --check src tests scripts
 
@@ -47,8 +47,8 @@ figures: $(STAMP)  ## draw the pictures of README.md again
 gallery: $(STAMP)  ## draw the pictures of docs/gallery.md again
 	$(BIN)/python scripts/gallery.py
 
-tree: $(STAMP)  ## write README.md's tree again
-	$(BIN)/python scripts/readme_tree.py
+tree: $(STAMP)  ## write the tree of docs/architecture.md again
+	$(BIN)/python scripts/tree.py
 
 format: $(STAMP)  ## let ruff format the code
 	$(BIN)/ruff check --fix src tests scripts

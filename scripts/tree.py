@@ -1,6 +1,6 @@
-"""Write the tree of README.md between its markers: one line a file, from the first line of each docstring.
+"""Write the tree of docs/architecture.md between its markers: one line a file, from the first line of each docstring.
 
-.venv/bin/python scripts/readme_tree.py [--check]
+.venv/bin/python scripts/tree.py [--check]
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ def lines_of(folder: Path, depth: int = 0) -> list[str]:
 
 
 def main() -> None:
-    """Rewrite README.md, or with --check exit 1 when it is out of date."""
-    readme = ROOT / "README.md"
-    old = readme.read_text(encoding="utf-8")
+    """Rewrite docs/architecture.md, or with --check exit 1 when it is out of date."""
+    page = ROOT / "docs" / "architecture.md"
+    old = page.read_text(encoding="utf-8")
     before, rest = old.split(START)
     after = rest.split(END)[1]
     tree = "\n".join(["```text", *lines_of(ROOT / "src" / "occlufer"), *lines_of(ROOT / "scripts"), "```"])
     new = f"{before}{START}{tree}\n{END}{after}"
     if "--check" in sys.argv:
         if new != old:
-            sys.exit("README.md's tree is out of date: run `make tree`.")
+            sys.exit("The tree of docs/architecture.md is out of date: run `make tree`.")
         return
-    readme.write_text(new, encoding="utf-8")
+    page.write_text(new, encoding="utf-8")
 
 
 if __name__ == "__main__":
