@@ -72,7 +72,7 @@ def fill_cache(cache: LandmarkCache, faces: FaceDataset, *, without: tuple[int, 
     records = []
     for index in range(len(faces)):
         landmarks = None if index in without else frontal_landmarks(48)
-        stage = "missed: no face" if index in without else "A"
+        stage = "missed: no face" if index in without else "wide border"
         records.append(CacheRecord(faces.content_digest(index), landmarks, stage, (48, 48)))
     with cache.writing():
         cache.append(records)

@@ -37,7 +37,10 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     with cache.writing():
         cache.append(
             CacheRecord(
-                faces.content_digest(index), turned(seeded_rng(index).uniform(-40, 40)), "A", (48, 48)
+                faces.content_digest(index),
+                turned(seeded_rng(index).uniform(-40, 40)),
+                "wide border",
+                (48, 48),
             )
             for index in range(len(faces))
         )
@@ -76,7 +79,9 @@ def test_rare_expressions_are_filled_up_and_trained_with(run_command, inputs, tm
     more = WithExtra(dataset, folder)
     fresh = range(len(dataset), len(more))
     with cache.writing():
-        cache.append(CacheRecord(more.content_digest(index), turned(5), "A", (48, 48)) for index in fresh)
+        cache.append(
+            CacheRecord(more.content_digest(index), turned(5), "wide border", (48, 48)) for index in fresh
+        )
     run_command(
         "train", [*inputs, *TINY_TRAINING, f"paths.outputs={tmp_path}", "study=s", f"dataset.extra={folder}"]
     )

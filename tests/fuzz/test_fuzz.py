@@ -41,7 +41,6 @@ from occlufer.datasets.image_folder import ImageFolder
 from occlufer.datasets.images import decode_image
 from occlufer.datasets.manifest import Manifest
 from occlufer.landmarks.cache import LandmarkCache
-from occlufer.landmarks.importing import import_landmarks
 from occlufer.occlusion.templates.own import MaskPack, read_picture
 from occlufer.runs import Run
 from occlufer.types import OccluferError
@@ -302,18 +301,6 @@ def test_landmark_caches(tmp_path):
             for index in range(len(faces)):
                 if cache.contains(faces.content_digest(index)):
                     cache.landmarks(faces.content_digest(index))
-
-
-def test_imported_landmarks(tmp_path):
-    faces = MemoryFaces(per_class=1)
-    digests = {str(key): faces.content_digest(index) for index, key in enumerate(faces.manifest.keys)}
-    keys = list(digests)[:3]
-    np.savez(tmp_path / "landmarks.npz", keys=np.array(keys), landmarks=np.full((3, 468, 3), 5, np.float32))
-    content = (tmp_path / "landmarks.npz").read_bytes()
-    for number in range(40):
-        (tmp_path / "landmarks.npz").write_bytes(damaged(content, number))
-        with ours_or_nothing(number):
-            import_landmarks(tmp_path / "landmarks.npz", LandmarkCache(tmp_path / "cache", "f"), digests)
 
 
 def test_folders_of_odd_images(tmp_path):

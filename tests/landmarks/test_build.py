@@ -59,7 +59,7 @@ def test_the_report_counts_every_image(tmp_path: Path) -> None:
     images = FakeImages(40, different=20, undecodable=frozenset({5, 25}))
     report = build_fake(tmp_path, images)
     check(tmp_path, images)
-    assert report.stages == {"A": 32, "missed: no face": 6, "missed: unreadable": 2}
+    assert report.stages == {"wide border": 32, "missed: no face": 6, "missed: unreadable": 2}
     assert (report.total, report.found, report.known, report.looked_at) == (40, 32, 0, 20)
     assert report.missed == {"missed: no face": 6, "missed: unreadable": 2}
     assert report.notes == ("image 5: truncated.",)
@@ -272,7 +272,7 @@ def test_real_faces_come_out_the_same_from_any_worker(tmp_path: Path) -> None:
     caches = [LandmarkCache(tmp_path / str(workers), "print") for workers in (1, 2)]
     for workers, cache in enumerate(caches, start=1):
         report = build_landmarks(images, cache, settings=SETTINGS, workers=workers)
-        assert report.stages == {"A": 18, "missed: no face": 6}
+        assert report.stages == {"wide border": 18, "missed: no face": 6}
     for index in range(len(images)):
         first, second = (cache.landmarks(images.content_digest(index)) for cache in caches)
         assert pickle.dumps(first) == pickle.dumps(second)

@@ -4,6 +4,7 @@ import errno
 import pickle
 import resource
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def record(number: int) -> CacheRecord:
     """Every third is a miss."""
     if number % 3 == 2:
         return CacheRecord(digest(number), None, "missed: no face", (48, 40))
-    return CacheRecord(digest(number), mesh(number), "A", (48, 40 + number))
+    return CacheRecord(digest(number), mesh(number), "wide border", (48, 40 + number))
 
 
 def fill(cache: LandmarkCache, *numbers: int) -> None:
@@ -253,3 +254,11 @@ def test_a_folder_that_cannot_be_written_is_a_storage_error_and_can_be_read(tmp_
     assert len(cache) == 0
     with pytest.raises(StorageError), cache.writing():
         pass
+
+
+@pytest.mark.parametrize(("former", "now"), [("A", "wide border"), ("E", "black border, unsure")])
+def test_stages_of_older_caches_go_by_their_names_of_today(tmp_path: Path, former: str, now: str) -> None:
+    cache = LandmarkCache(tmp_path, "f")
+    with cache.writing():
+        cache.append([replace(record(1), stage=former)])
+    assert LandmarkCache(tmp_path, "f").stage(digest(1)) == now

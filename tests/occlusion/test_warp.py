@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from occlufer.landmarks import topology
-from occlufer.occlusion.warp import MEAN_LENGTH, Profile, head_pose, strip, thin_plate
+from occlufer.occlusion.warp import MEAN_LENGTH, Profile, strip, thin_plate
 
 _POINTS = np.random.default_rng(3).uniform(0, 100, (12, 2)).astype(np.float32)
 _TARGETS = np.random.default_rng(4).uniform(-1, 1, (12, 2))
@@ -69,16 +69,6 @@ def test_the_far_cheek_of_a_profile_is_pushed_outside():
     assert moved[~far].max() == 0
     again, _ = Profile(canonical, least=0.15).keep_outward(after, down)
     np.testing.assert_allclose(again, after, atol=1e-3)
-
-
-@pytest.mark.parametrize("yaw", [-40, 0, 25])
-def test_the_pose_turns_a_face_back_to_the_mean(yaw):
-    pose = head_pose(_face(yaw))
-    assert pose.yaw == pytest.approx(np.sin(np.deg2rad(yaw)), abs=0.01)
-    assert pose.scale == pytest.approx(50, rel=0.01)
-    for axis in range(3):
-        found = pose.along(axis, _face(yaw))
-        np.testing.assert_allclose(found, topology.mean_mesh()[:, axis], atol=0.01)
 
 
 def test_a_straight_band_is_read_along_and_down():

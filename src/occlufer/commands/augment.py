@@ -146,7 +146,8 @@ def _sentence(wanted: Mapping[int, int]) -> str:
 
 def _frontal(train: CoveredPairs, settings: Mapping[str, Any]) -> Make:
     """One image of each face whose yaw lies in the range."""
-    from occlufer.restoration.frontal import Frontalizer, yaw_degrees
+    from occlufer.landmarks.geometry import head_pose
+    from occlufer.restoration.frontal import Frontalizer
 
     turn = Frontalizer(fill=settings["frontal"]["fill"])
     low, high = settings["frontal"]["yaw_range"]
@@ -156,7 +157,9 @@ def _frontal(train: CoveredPairs, settings: Mapping[str, Any]) -> Make:
             return None  # a face has one frontal image
         image_HWC, landmarks_N3 = train.seen(index)
         return (
-            turn(image_HWC, landmarks_N3).image_HWC if low <= abs(yaw_degrees(landmarks_N3)) <= high else None
+            turn(image_HWC, landmarks_N3).image_HWC
+            if low <= abs(head_pose(landmarks_N3).yaw) <= high
+            else None
         )
 
     return make

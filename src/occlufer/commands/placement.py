@@ -11,13 +11,13 @@ import numpy as np
 from occlufer.datasets.base import FaceDataset
 from occlufer.landmarks.cache import LandmarkCache
 from occlufer.landmarks.detector import DetectorSettings, LandmarkDetector
+from occlufer.landmarks.geometry import head_pose
 from occlufer.occlusion.base import Occluder
 from occlufer.occlusion.scores import PlacementScores, placement_scores
-from occlufer.occlusion.warp import head_pose
 from occlufer.types import FloatArray, seeded_rng
 
-TURNED = 0.34
-"""Sine of the yaw from which a face counts as turned: 20 degrees."""
+TURNED = 20.0
+"""Degrees of yaw from which a face counts as turned."""
 DOUBTFUL = 0.15
 """Two detections of one face that differ by more, in eye distances: at least one of them is wrong."""
 _COLUMNS = (
@@ -69,7 +69,7 @@ def score_table(
         return [f"None of the {missed} faces was found a second time, so nothing can be scored."]
     groups = {
         "all faces": np.ones(len(scores), bool),
-        "turned over 20 degrees": np.array(turned),
+        f"turned over {TURNED:g} degrees": np.array(turned),
         f"detections agree within {DOUBTFUL:g}": np.array(sure),
     }
     lines = [f"{'covered share of':32s}{'faces':>6s}" + "".join(f"{name:>16s}" for name in _COLUMNS)]

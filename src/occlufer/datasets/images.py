@@ -6,14 +6,9 @@ face.
 
 from __future__ import annotations
 
-import contextlib
 import io
 import logging
-import os
-import sys
-import threading
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from occlufer.quiet import ANYTHING, quiet_native_code
 from occlufer.types import ImageError, UInt8Array
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
@@ -37,7 +33,6 @@ _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"GIF8", b"II*\0", b"MM\0*", b"RIFF",
                b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")  # fmt: skip
 SIGNATURE_BYTES = 8
-_STDERR_LOCK = threading.Lock()
 logging.getLogger("PIL").setLevel(logging.CRITICAL)  # it logs as errors what it also raises
 _SIXTEEN_TO_EIGHT = 257  # 65535 / 255
 
@@ -107,24 +102,10 @@ class _UnknownRangeError(Exception):
 
 def _load(image: Image.Image) -> None:
     if any(tile[0] == "libtiff" for tile in getattr(image, "tile", ())):
-        with _stderr_closed():
+        with quiet_native_code(ANYTHING):  # libtiff prints every fault of a file besides reporting it
             image.load()
     else:
         image.load()
-
-
-@contextlib.contextmanager
-def _stderr_closed() -> Iterator[None]:
-    """Send what C code prints to nowhere: libtiff prints every fault of a file besides reporting it."""
-    with _STDERR_LOCK, open(os.devnull, "wb") as nowhere:  # noqa: PTH123
-        sys.stderr.flush()
-        kept = os.dup(2)
-        try:
-            os.dup2(nowhere.fileno(), 2)
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def _size_problem(size: tuple[int, int], min_side: int, max_pixels: int) -> str | None:

@@ -24,7 +24,7 @@ class BuildReport:
     """What `build_landmarks` did.
 
     Attributes:
-        stages: images of the source by what the cache says of them: {"A": 940, ..., "missed: no face": 20}.
+        stages: images of the source by what the cache says of them: {"wide border": 940, ..., "missed: no face": 20}.
         known: images that the cache knew before.
         looked_at: different images that were looked at now.
         seconds: wall seconds, start of the workers included.

@@ -39,6 +39,10 @@ RECORD = np.dtype(
         ("check", "<u4"),
     ]
 )
+_FORMER_NAMES = {
+    "A": "wide border", "B": "black border", "D": "wide border, unsure", "E": "black border, unsure",
+}  # fmt: skip
+"""What the stages of the shipped cascade were called in caches of before November 2026."""
 ROW_BYTES = LANDMARK_COUNT * 3 * 4
 _CHECKED_BYTES = RECORD.itemsize - 4
 
@@ -50,7 +54,7 @@ class CacheRecord:
     Attributes:
         digest: 16 bytes, see `FaceDataset.content_digest`.
         landmarks_N3: float32 (468, 3) in pixels of the image, or None when no face was found.
-        stage: the stage that found it ("A", ..., "imported"), or "missed: " and the reason.
+        stage: the stage that found it ("wide border", ...), or "missed: " and the reason.
         image_hw: height and width of the image in pixels; (0, 0) when it could not be read.
     """
 
@@ -115,7 +119,8 @@ class LandmarkCache:
 
     def stage(self, digest: bytes) -> str:
         """Which stage found the face, or "missed: ..."; raises `LandmarkError` if it was never looked at."""
-        return bytes(self._record(digest)["stage"]).decode()
+        name = bytes(self._record(digest)["stage"]).decode()
+        return _FORMER_NAMES.get(name, name)
 
     def image_hw(self, digest: bytes) -> tuple[int, int]:
         """Height and width of the image that the landmarks belong to; (0, 0) when it could not be read."""

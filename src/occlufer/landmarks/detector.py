@@ -16,8 +16,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from occlufer.landmarks.quiet import quiet_native_code
 from occlufer.landmarks.topology import FACE_OVAL, mirrored
+from occlufer.quiet import GREETINGS, quiet_native_code
 from occlufer.types import LANDMARK_COUNT, ConfigError, FloatArray, LandmarkError, UInt8Array, unknown_name
 
 CODE_VERSION = 1
@@ -74,10 +74,17 @@ class Stage:
 
 
 DEFAULT_STAGES: tuple[Stage, ...] = (
-    Stage(name="A", threshold=0.5, pad=0.40, pad_colour="mean", enlarge_below=96),
-    Stage(name="B", threshold=0.5, pad=0.25, pad_colour="black", confirm_within=0.1),
-    Stage(name="D", threshold=0.1, pad=0.40, pad_colour="mean", enlarge_below=96, confirm_within=0.1),
-    Stage(name="E", threshold=0.1, pad=0.25, pad_colour="black", confirm_within=0.1),
+    Stage(name="wide border", threshold=0.5, pad=0.40, pad_colour="mean", enlarge_below=96),
+    Stage(name="black border", threshold=0.5, pad=0.25, pad_colour="black", confirm_within=0.1),
+    Stage(
+        name="wide border, unsure",
+        threshold=0.1,
+        pad=0.40,
+        pad_colour="mean",
+        enlarge_below=96,
+        confirm_within=0.1,
+    ),
+    Stage(name="black border, unsure", threshold=0.1, pad=0.25, pad_colour="black", confirm_within=0.1),
 )
 
 
@@ -122,6 +129,8 @@ class DetectorSettings:
         """12 hex digits of all that changes a landmark: settings, mediapipe's version, code version."""
         identity = dataclasses.asdict(self)
         del identity["workers"]
+        for stage, letter in zip(identity["stages"], "ABDEFGHIJKLMN", strict=False):
+            stage["name"] = letter  # a name changes no landmark; these are what caches were first made with
         identity |= {"mediapipe": _mediapipe_version(), "code": CODE_VERSION}
         return hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=6).hexdigest()
 
@@ -288,7 +297,7 @@ class _FaceMesh:
     def find(self, shown_HWC: UInt8Array) -> FloatArray | None:
         """The mesh in pixels of this image, float (468, 3), or None."""
         # Both networks greet on standard error, at some time between their making and their first answer.
-        with contextlib.nullcontext() if self._greeted else quiet_native_code():
+        with contextlib.nullcontext() if self._greeted else quiet_native_code(GREETINGS):
             self._graph = self._graph or _make_graph(self._threshold)
             faces = self._graph.process(shown_HWC).multi_face_landmarks
         if not faces:

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from occlufer.landmarks import topology
+from occlufer.landmarks.geometry import HeadPose, head_pose
 from occlufer.occlusion.compositing import Placement, Template
-from occlufer.occlusion.warp import HeadPose, head_pose, strip
+from occlufer.occlusion.warp import strip
 from occlufer.occlusion.worn import Wear
 from occlufer.types import FloatArray
 

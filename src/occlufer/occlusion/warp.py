@@ -1,4 +1,4 @@
-"""Where each pixel of the image comes from in a template: thin-plate splines, bent strips, and head pose.
+"""Where each pixel of the image comes from in a template: thin-plate splines, and bent strips.
 
 Canonical coordinates are those of `landmarks.topology.mean_mesh`: the unit is the distance of the outer eye corners,
 the origin lies midway between them, x points to the subject's left, y down.
@@ -16,7 +16,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from occlufer.landmarks import topology
 from occlufer.types import FloatArray
 
 Float64 = NDArray[np.float64]
@@ -26,10 +25,6 @@ InverseMap = Callable[[Float64], Float64]
 
 MEAN_LENGTH = 1.758
 """Forehead (10) to chin (152) on the mean face, canonical units."""
-
-_POSE_POINTS = (
-    33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 127, 356, 162, 389, 234, 454, 21, 251, 151, 9, 98, 327,
-)  # fmt: skip
 
 
 def thin_plate(source_K2: Floats, target_K2: Floats, smoothing_K: Floats | float) -> InverseMap:
@@ -181,55 +176,6 @@ def strip(path_K2: Sequence[Sequence[float]], u_K: Float64, down: tuple[float, f
         return canonical
 
     return Strip(inverse, np.array(normal), np.array(down), at_K, height_K)
-
-
-@dataclass(frozen=True, slots=True)
-class HeadPose:
-    """Weak-perspective pose: image = scale * (rotation @ canonical)[:2] + origin.
-
-    Attributes:
-        rotation: (3, 3), orthonormal, from canonical axes to the image's (x right, y down, z away).
-        scale: pixels of one canonical unit.
-        origin: (3,) pixels, where the canonical origin falls.
-    """
-
-    rotation: Float64
-    scale: float
-    origin: Float64
-
-    @property
-    def yaw(self) -> float:
-        """Sine of the turn: positive when the face looks to the image's left, so that its left side shows."""
-        return float(self.rotation[0, 2])
-
-    def along(self, axis: int, points_P3: Floats) -> Floats:
-        """Coordinate (P,) of landmarks (P, 3) in pixels along one canonical axis: the face turned to the front."""
-        direction = self.rotation[:, axis] / self.scale
-        return points_P3 @ direction - self.origin @ direction
-
-
-def head_pose(landmarks_N3: Floats) -> HeadPose:
-    """Pose of the upper head by Procrustes alignment of points that no expression moves (Kabsch 1976).
-
-    Args:
-        landmarks_N3: (468, 3) pixels with mediapipe's z.
-    """
-    found = landmarks_N3.take(_POSE_INDEX, 0).astype(np.float64)
-    # The mean face is centred, so it does not matter that what was found is not.
-    stretch, left, right = (np.asarray(part, np.float64) for part in cv2.SVDecomp(found.T @ _POSE_MEAN))
-    turn = left @ right
-    if cv2.determinant(turn) < 0:  # a reflection: the weakest axis changes its sign
-        left[:, 2], stretch[2] = -left[:, 2], -stretch[2]
-        turn = left @ right
-    scale = max(float(stretch.sum()) / _POSE_SIZE, 1e-3)
-    return HeadPose(turn, scale, found.sum(0) / len(found) - scale * turn @ _POSE_CENTRE)
-
-
-_POSE_INDEX = np.array(_POSE_POINTS)
-_POSE_MEAN = topology.mean_mesh()[_POSE_INDEX].astype(np.float64)
-_POSE_CENTRE = _POSE_MEAN.mean(0)
-_POSE_MEAN -= _POSE_CENTRE
-_POSE_SIZE = float((_POSE_MEAN**2).sum())
 
 
 class Profile:

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from scipy.interpolate import LinearNDInterpolator
 from scipy.spatial import Delaunay
 
-from occlufer.landmarks.topology import FACE_OVAL, MIRROR, mean_mesh
+from occlufer.landmarks.geometry import head_pose
+from occlufer.landmarks.topology import FACE_OVAL, MIRROR
 from occlufer.types import FloatArray, UInt8Array
 
 Array = NDArray[np.float64]
 
-# Points that an expression hardly moves: pose is read off these.
-_STILL = [*FACE_OVAL[:7], *FACE_OVAL[-6:], 168, 6, 197, 195, 5, 33, 133, 263, 362]
 _RING = 1.5  # beyond this many times the face, the surroundings only turn in the image plane
 _CELLS = 64  # the warp is computed on so many cells a side and interpolated: it is smooth
 _BETTER_SEEN = (0.15, 0.45)  # from no fill to all of it, by how much better the other side was seen
@@ -67,7 +66,7 @@ class Frontalizer:
         assert image_HWC.shape == (side, side, 3)
         found_N3 = landmarks_N3.astype(np.float64)
         centre = found_N3.mean(axis=0)
-        frontal_N3 = (found_N3 - centre) @ head_rotation(landmarks_N3) + centre
+        frontal_N3 = (found_N3 - centre) @ head_pose(landmarks_N3).rotation + centre
 
         to_N2, from_N2, mirrored_N2 = _with_surroundings(frontal_N3[:, :2], found_N3[:, :2], side)
         cells = Delaunay(to_N2)
@@ -81,20 +80,6 @@ class Frontalizer:
         mixed_HWC = seen_HWC * (1 - weight_HW[..., None]) + mirrored_HWC * weight_HW[..., None]
         image = np.clip(np.rint(mixed_HWC), 0, 255).astype(np.uint8)
         return FrontalFace(image, frontal_N3.astype(np.float32), weight_HW.astype(np.float32))
-
-
-def head_rotation(landmarks_N3: FloatArray) -> Array:
-    """The rotation (3, 3) that turns the upright frontal mean face into the pose of these landmarks (Kabsch 1976)."""
-    model, found = mean_mesh()[_STILL].astype(np.float64), landmarks_N3[_STILL].astype(np.float64)
-    u, _, vt = np.linalg.svd((found - found.mean(axis=0)).T @ (model - model.mean(axis=0)))
-    handed = np.diag([1.0, 1.0, np.linalg.det(u @ vt)])  # no mirror image
-    return np.asarray(u @ handed @ vt)
-
-
-def yaw_degrees(landmarks_N3: FloatArray) -> float:
-    """How far the head is turned about its upright axis, -180..180; 0 looks at us."""
-    forward = head_rotation(landmarks_N3)[:, 2]
-    return float(np.degrees(np.arctan2(forward[0], forward[2])))
 
 
 def _with_surroundings(frontal_N2: Array, found_N2: Array, side: int) -> tuple[Array, Array, Array]:

@@ -1,0 +1,67 @@
+"""Where a head is and how it is turned, read off its mesh."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from occlufer.landmarks.topology import mean_mesh
+
+Float64 = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
+
+# Points of the upper head that no expression moves.
+_STILL = np.array(
+    (33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 127, 356, 162, 389, 234, 454, 21, 251, 151, 9, 98, 327)
+)
+_MEAN = mean_mesh()[_STILL].astype(np.float64)
+_CENTRE = _MEAN.mean(0)
+_MEAN -= _CENTRE
+_SIZE = float((_MEAN**2).sum())
+
+
+@dataclass(frozen=True, slots=True)
+class HeadPose:
+    """Weak-perspective pose: image = scale * (rotation @ canonical)[:2] + origin, with `mean_mesh` as canonical.
+
+    Attributes:
+        rotation: (3, 3), orthonormal, never a reflection, from canonical axes to the image's (x right, y down, z away).
+        scale: pixels of one canonical unit, the distance of the outer eye corners.
+        origin: (3,) pixels, where the canonical origin falls.
+    """
+
+    rotation: Float64
+    scale: float
+    origin: Float64
+
+    @property
+    def yaw(self) -> float:
+        """Degrees about the head's upright axis, -180..180; positive: it looks to the image's left."""
+        return math.degrees(math.atan2(self.rotation[0, 2], self.rotation[2, 2]))
+
+    def along(self, axis: int, points_P3: Floats) -> Floats:
+        """Coordinate (P,) of landmarks (P, 3) in pixels along one canonical axis: the face turned to the front."""
+        direction = self.rotation[:, axis] / self.scale
+        return points_P3 @ direction - self.origin @ direction
+
+
+def head_pose(landmarks_N3: Floats) -> HeadPose:
+    """Pose of the upper head by Procrustes alignment (Kabsch 1976).
+
+    Args:
+        landmarks_N3: (468, 3) pixels with mediapipe's z.
+    """
+    found = landmarks_N3.take(_STILL, 0).astype(np.float64)
+    # The mean face is centred, so it does not matter that what was found is not.
+    stretch, left, right = (np.asarray(part, np.float64) for part in cv2.SVDecomp(found.T @ _MEAN))
+    turn = left @ right
+    if cv2.determinant(turn) < 0:  # a reflection: the weakest axis changes its sign
+        left[:, 2], stretch[2] = -left[:, 2], -stretch[2]
+        turn = left @ right
+    scale = max(float(stretch.sum()) / _SIZE, 1e-3)
+    return HeadPose(turn, scale, found.sum(0) / len(found) - scale * turn @ _CENTRE)
