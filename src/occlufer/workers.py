@@ -1,14 +1,16 @@
-"""What spawned processes share: one thread each, deaf to Ctrl-C, gone with their parent; ddp ranks only the last."""
+"""Threads and processes: one BLAS thread where bits are promised; what spawned processes and ddp ranks share."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import multiprocessing
 import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 _FIRST_RANK = "OCCLUFER_FIRST_RANK"  # pid of the process that starts the other ranks
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -31,6 +33,22 @@ def for_children() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def one_blas_thread() -> Any:
+    """Context (and decorator) in which numpy's BLAS uses one thread of this process.
+
+    With several threads a BLAS splits sums in other places, and the last bit of a product depends on their number.
+    """
+    return _blas().limit(limits=1, user_api="blas")
+
+
+@functools.cache
+def _blas() -> Any:
+    import numpy  # noqa: F401  # its BLAS must be loaded before the libraries are looked up
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def settle_worker() -> None:

@@ -21,6 +21,7 @@ _GAIN_ONE = 160.0  # the number that stands for an unchanged brightness in an 8-
 _TO_UNIT = np.float32(1 / 255)
 _GAINS = 0.5 * _GAIN_ONE, 1.5 * _GAIN_ONE
 _OUTLINE = 0.62  # pixels by which OpenCV grows a polygon, as it paints the outline too
+_ONE_THREAD = 2**18  # multiplications up to which OpenBLAS never uses a second thread
 _MOST_BLUR = 4  # pixels of sigma, in a level of the pyramid
 _IDENTITY = np.eye(3, dtype=np.float32)
 _TO_GREY = np.tile(np.array([0.299, 0.587, 0.114], np.float32), (3, 1))
@@ -220,8 +221,8 @@ def _warp(template: Template, placement: Placement, look: Look, box: Box) -> tup
     nodes = _nodes((height, width), (rows, columns)) + np.array((x0, y0))
     level, fields = _fields(template, placement, look, placement.inverse(nodes))
     grid = np.ascontiguousarray(fields.reshape(rows, columns, -1).transpose(0, 2, 1), dtype=np.float32)
-    tall = _interpolation(height, rows) @ grid.reshape(rows, -1)
-    full = (tall.reshape(-1, columns) @ _interpolation(width, columns).T).reshape(height, -1, width)
+    tall = _product(_interpolation(height, rows), grid.reshape(rows, -1))
+    full = _product(tall.reshape(-1, columns), _interpolation(width, columns).T).reshape(height, -1, width)
     warped = cv2.remap(level, full[:, 0], full[:, 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     return warped, cv2.convertScaleAbs(full[:, 2]) if look.uneven else None
 
@@ -262,6 +263,16 @@ def _inside(placement: Placement, box: Box) -> Any:
         everywhere = np.full((y1 - y0, x1 - x0), 255, np.uint8) if inside is None else inside
         inside = np.asarray(cv2.convertScaleAbs(everywhere, alpha=placement.severity / _LEAST_SEVERITY))
     return inside
+
+
+def _product(left: FloatArray, right: FloatArray) -> FloatArray:
+    """`left @ right` with the same bits for any number of BLAS threads: in blocks of rows too small to be shared out."""
+    cost = left.shape[1] * right.shape[1]
+    if left.shape[0] * cost <= _ONE_THREAD:
+        return left @ right
+    block = max(_ONE_THREAD // cost // 64 * 64, 64)
+    parts = [left[start : start + block] @ right for start in range(0, len(left), block)]
+    return np.concatenate(parts)
 
 
 def _node_count(length: int, spacing: float) -> int:

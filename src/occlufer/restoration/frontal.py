@@ -100,7 +100,7 @@ def _with_surroundings(frontal_N2: Array, found_N2: Array, side: int) -> tuple[A
 
 def _similar(frontal_N2: Array, found_N2: Array, points_M2: Array) -> Array:
     """Points carried by the similarity transform that takes one mesh to the other with least squares."""
-    wanted, given, points = (array @ np.array([1, 1j]) for array in (found_N2, frontal_N2, points_M2))
+    wanted, given, points = (array[:, 0] + 1j * array[:, 1] for array in (found_N2, frontal_N2, points_M2))
     given_0, wanted_0 = given.mean(), wanted.mean()
     turn = np.vdot(given - given_0, wanted - wanted_0) / np.vdot(given - given_0, given - given_0)
     carried = turn * (points - given_0) + wanted_0

@@ -12,6 +12,7 @@ from occlufer.synthesis.identity import draw_identity
 from occlufer.synthesis.renderer import render
 from occlufer.synthesis.scene import draw_scene
 from occlufer.types import EXPRESSIONS, FloatArray, UInt8Array, seeded_rng
+from occlufer.workers import one_blas_thread
 
 VERSION = 1
 """Goes up whenever a change alters what is drawn: sets of another version are drawn anew."""
@@ -53,7 +54,8 @@ def draw_face(index: int, *, seed: int, difficulty: str, size: int) -> DrawnFace
     units = draw_units(rng, EXPRESSIONS[label], level)
     uneven = rng.normal(0, level.asymmetry, len(units)).clip(-0.4, 0.4).astype(np.float32)
     scene = draw_scene(rng, level)
-    face = render(identity, units * (1 + uneven), units * (1 - uneven), scene, size)
+    with one_blas_thread():  # the same bits whatever the number of threads, in any process
+        face = render(identity, units * (1 + uneven), units * (1 - uneven), scene, size)
     facts: Facts = {"person": person, "label": label}
     facts |= {f"au_{unit}": round(float(weight), 4) for unit, weight in zip(UNIT_NAMES, units, strict=True)}
     facts |= {"yaw": round(scene.yaw, 2), "pitch": round(scene.pitch, 2), "roll": round(scene.roll, 2)}
