@@ -273,6 +273,24 @@ class Run:
         self.write_json("run.json", dataclasses.asdict(summary))
 
 
+def read_json(path: Path) -> Any:
+    """The contents of a JSON file of a run folder; raises `RunError` when it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no JSON, or no UTF-8
+        raise RunError(f"{path} cannot be read ({error}).") from error
+
+
+def refuse_links(folder: Path, *names: str) -> None:
+    """Raise `RunError` where a folder to write into is a link: it would lead out of the study that was asked for."""
+    for name in names:
+        if (path := folder / name).is_symlink():
+            raise RunError(
+                f"{path} is a link to {path.readlink()}, and nothing is written through it. Remove the link "
+                "(its target stays as it is) and run this again."
+            )
+
+
 def check_study(study: Path) -> None:
     """Raise `RunError` when there is no such study folder."""
     if not study.is_dir():

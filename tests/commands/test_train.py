@@ -123,6 +123,86 @@ def test_evaluate_refuses_foreign_code(run_command, inputs, tmp_path):
         run_command("evaluate", [f"run={run.folder}", "conditions=[none]"])
 
 
+_WRITER = {"_target_": "pathlib.Path.write_text", "_args_": ["SENTINEL", "gone through"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("conditions.json", {"mask": _WRITER}, "pathlib.Path.write_text"),
+        ("conditions.json", {"mask": {"inner": [_WRITER]}}, "pathlib.Path.write_text"),
+        ("config.yaml", {"view": _WRITER}, "pathlib.Path.write_text"),
+        (
+            "config.yaml",
+            {"dataset": {
+                "_target_": "occlufer.datasets.folds.Fold", "fold": 0, "count": 2, "seed": 0, "honest": True,
+                "faces": {"_target_": "occlufer.datasets.synthetic.SyntheticFaces", "cache": "SENTINEL"},
+            }},
+            "SyntheticFaces",
+        ),
+        ("config.yaml", {"occlusion": {"_target_": "occlufer.datasets.synthetic.SyntheticFaces"}}, "SyntheticFaces"),
+        (
+            "config.yaml",
+            {"model": {"_target_": "occlufer.learning.models.timm_network.timm_network", "backbone": "hf_hub:a/x"}},
+            r"trusted=\[hf_hub\]",
+        ),
+    ],
+)  # fmt: skip
+def test_no_file_of_a_run_folder_builds_what_is_not_known(
+    run_command, inputs, tmp_path, name, change, message
+):
+    run_command("train", [*outputs(inputs, tmp_path), "conditions=[none,mask]"])
+    run = only_run(tmp_path)
+    sentinel = tmp_path / "written"
+    changed = json.loads(json.dumps(change).replace("SENTINEL", str(sentinel)))
+    if name == "config.yaml":
+        run.write_config(run.config() | changed)
+    else:
+        run.write_json(name, json.loads((run.folder / name).read_text()) | changed)
+    with pytest.raises(RunError, match=message):
+        paths = [word for word in outputs(inputs, tmp_path) if word.startswith("paths.")]
+        run_command("evaluate", [f"run={run.folder}", "conditions=[none]", "loader.num_workers=0", *paths])
+    assert not sentinel.exists()
+
+
+def test_nothing_is_written_through_a_link_in_a_study(run_command, inputs, tmp_path):
+    run_command("train", [*outputs(inputs, tmp_path), "conditions=[none]"])
+    run = only_run(tmp_path)
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "matrix.csv").write_text("mine")
+    (run.folder.parent / "tables").symlink_to(victim)
+    with pytest.raises(RunError, match=r"tables is a link to .*victim"):
+        run_command("report", [f"study={run.folder.parent}"])
+    (run.folder / "elsewhere").symlink_to(victim)
+    with pytest.raises(RunError, match=r"elsewhere is a link to .*victim"):
+        run_command("evaluate", [f"run={run.folder}", "conditions=[none]", "loader.num_workers=0"])
+    assert [path.read_text() for path in victim.iterdir()] == ["mine"]
+
+
+def test_an_evaluation_killed_before_run_json_is_mended_from_the_rows(
+    run_command, inputs, tmp_path, monkeypatch
+):
+    run_command("train", [*outputs(inputs, tmp_path), "conditions=[none]"])
+    run = only_run(tmp_path)
+    words = [word for word in outputs(inputs, tmp_path) if word.startswith("paths.")]
+
+    def evaluate(condition):
+        run_command(
+            "evaluate", [f"run={run.folder}", f"conditions=[{condition}]", *words, "loader.num_workers=0"]
+        )
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            evaluate("mask")
+    assert run.summary().conditions == ("none",)
+    evaluate("headset")
+    rows = run.predictions()["condition"]
+    assert run.summary().conditions == ("none", "mask", "headset") == tuple(rows.unique())
+    assert rows.value_counts().nunique() == 1
+
+
 def test_evaluate_names_what_an_older_config_lacks(run_command, inputs, tmp_path):
     run_command("train", [*outputs(inputs, tmp_path), "conditions=[none]"])
     run = only_run(tmp_path)

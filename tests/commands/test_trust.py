@@ -26,6 +26,12 @@ from occlufer.types import ConfigError, RunError
         {"_target_": "occlufer.learning.callbacks.io.open"},
         {"_target_": "occlufer.datasets.stores.ThreadPoolExecutor"},  # a class, but not one of ours
         {"_target_": "occlufer.datasets.fer2013.make_fake"},  # ours, but it writes files
+        {
+            "_target_": "occlufer.datasets.synthetic.SyntheticFaces"
+        },  # writes a cache: only as the dataset itself
+        {"_target_": "occlufer.tracking.WandbMirror"},
+        {"_target_": "pytorch_lightning.Trainer"},
+        {"_target_": "sympy.sympify", "_args_": ["__import__('os')"]},
         {"_target_": "torch.nn.functional.handle_torch_function"},
     ],
     ids=str,

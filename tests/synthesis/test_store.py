@@ -31,6 +31,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return drawn
 
 
+@pytest.mark.bits
 def test_processes_draw_the_same_faces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "_ALONE", 0)
     monkeypatch.setattr(pool, "_CHUNK", 3)

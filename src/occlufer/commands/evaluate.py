@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from omegaconf import DictConfig
 
 from occlufer.commands.app import command, condition_configs, plain
 from occlufer.commands.checks import check_folders
-from occlufer.commands.trust import check_targets
+from occlufer.commands.trust import stored_conditions, stored_settings
 from occlufer.types import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def main(config: DictConfig) -> None:
     from occlufer.commands.scoring import headline, record_samples, record_scores, score
     from occlufer.commands.training import make_tester
     from occlufer.files import locked
-    from occlufer.runs import Run
+    from occlufer.runs import Run, refuse_links
     from occlufer.tracking import NoMirror
 
     given = plain(config)
@@ -59,7 +58,8 @@ def main(config: DictConfig) -> None:
         raise ConfigError(
             "view= goes with dataset=: a run's own test faces are seen as it was trained to see them."
         )
-    settings = _settings(run.config(), given, str(run.folder))
+    refuse_links(run.folder, "figures", "elsewhere", "checkpoints")
+    settings = _settings(stored_settings(run, trusted=given["trusted"]), given, str(run.folder))
     tester = make_tester(settings["trainer"], run)
     try:
         check_parts(settings)
@@ -85,30 +85,48 @@ def main(config: DictConfig) -> None:
         out.print(f"{run.name} on {faces.name}: {headline(fresh)} -> {other.folder}", highlight=False)
         return
     with locked(run.folder / ".lock"):
-        merged, nodes = _merged(run, fresh, asked)
-        record_scores(run, merged, NoMirror())
+        merged, nodes = _merged(run, fresh, asked, trusted=given["trusted"])
+        # The occluders first: a kill between the files then leaves no rows whose occluder is not known.
         run.write_json("conditions.json", nodes)
+        record_scores(run, merged, NoMirror())
         run.finish(dataclasses.replace(summary, conditions=tuple(nodes)))
         record_samples(run, make_datamodule(settings, faces, cache, nodes))
     out.print(f"{run.name}: {headline(fresh)}", highlight=False)
 
 
-def _merged(run: Run, fresh: pd.DataFrame, asked: dict[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The run's rows with those of the asked conditions new, and the occluder of each condition, in one order."""
+def _merged(
+    run: Run, fresh: pd.DataFrame, asked: dict[str, Any], *, trusted: list[str]
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The run's rows with those of the asked conditions new, and the occluder of each condition, in one order.
+
+    The rows say which conditions there are: a kill may have left run.json behind them.
+    """
     import pandas as pd
+
+    from occlufer.commands.console import say
 
     known = run.summary().conditions
     try:
-        kept, stored = run.predictions(), _stored_conditions(run.folder)
+        kept, stored = run.predictions(), stored_conditions(run, trusted=trusted)
     except RunError as error:
         if not set(known) <= set(asked):
             every = ",".join(dict.fromkeys([*known, *asked]))
             raise RunError(f"{error} To mend it, score all of them again: conditions=[{every}].") from error
         kept, stored = fresh.iloc[:0], {}
-    else:
+    kept = kept[~kept["condition"].isin(asked)]
+    lost = ~kept["condition"].isin(list(stored))
+    if lost.any():
+        unknown = sorted({str(name) for name in kept.loc[lost, "condition"]})
+        say(
+            f"{run.name}: {int(lost.sum())} rows under {', '.join(unknown)} are left out, as conditions.json does not "
+            "name their occluder (an evaluation was killed). Score them again with conditions=[...]."
+        )
+        kept = kept[~lost]
+    if len(kept):
         _same_faces(kept, fresh, str(run.folder))
-    merged = pd.concat([kept[~kept["condition"].isin(asked)], fresh], ignore_index=True)
-    order = list(dict.fromkeys([*known, *asked]))
+    merged = pd.concat([kept, fresh], ignore_index=True)
+    found = set(merged["condition"])
+    order = [name for name in dict.fromkeys([*known, *stored, *asked]) if name in found]
     merged["condition"] = pd.Categorical(merged["condition"], order)
     merged = merged.sort_values("condition", kind="stable").astype({"condition": str}).reset_index(drop=True)
     return merged, {name: (stored | asked)[name] for name in order}
@@ -116,8 +134,6 @@ def _merged(run: Run, fresh: pd.DataFrame, asked: dict[str, Any]) -> tuple[pd.Da
 
 def _settings(stored: dict[str, Any], given: dict[str, Any], where: str) -> dict[str, Any]:
     """The run's configuration, on this machine's paths, devices and workers."""
-    parts = {name: node for name, node in stored.items() if name != "trainer"}
-    check_targets(parts, f"{where}/config.yaml", trusted=given["trusted"])
     try:
         settings = stored | {"paths": given["paths"], "trainer": given["trainer"]}
         settings["loader"] = stored["loader"] | given["loader"]
@@ -149,18 +165,6 @@ def _older(where: str, what: str) -> RunError:
         f"{where}/config.yaml {what.removesuffix('.')}: an older version of occlufer wrote it (environment.json names "
         "it), or it was changed. Evaluate it with that version, or train the run again."
     )
-
-
-def _stored_conditions(folder: Path) -> dict[str, Any]:
-    """conditions.json: the occluder of each test condition that was scored; raises `RunError` when damaged."""
-    path = folder / "conditions.json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read ({error}).") from error
-    if not isinstance(content, dict):
-        raise RunError(f"{path} does not hold the occluders of the test conditions.")
-    return content
 
 
 def _same_faces(kept: Any, fresh: Any, where: str) -> None:

@@ -14,6 +14,7 @@ def main(config: DictConfig) -> None:
     from occlufer.analysis.report import matrix_text, write_report
     from occlufer.commands.console import out
     from occlufer.files import clear_leftovers
+    from occlufer.runs import refuse_links
 
     if config.study is None:
         raise ConfigError("Which study? Give study=NAME (a folder under paths.outputs) or study=PATH.")
@@ -22,6 +23,7 @@ def main(config: DictConfig) -> None:
             f"run_figures must be true, false, or null (the runs of a cross-validation), found {config.run_figures!r}."
         )
     folder = study_folder(config)
+    refuse_links(folder, "tables", "figures")
     report = write_report(folder, run_figures=config.run_figures)
     for part, names in (
         (folder, ".report.html.*.tmp"),

@@ -9,26 +9,65 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from occlufer.commands.options import conf_folder
+from occlufer.runs import Run, read_json
 from occlufer.types import RunError
 
 PACKAGES: tuple[str, ...] = (
-    *(f"occlufer.{room}" for room in ("data", "datasets", "landmarks", "learning", "occlusion", "tracking")),
+    *(f"occlufer.{room}" for room in ("data", "landmarks", "learning", "occlusion")),
     "torch.nn",
     "torch.optim",
 )
 """Their classes may be built; of their functions only those that a file of conf names."""
+DATASETS = "occlufer.datasets"
+"""Only the group `dataset` itself may be one of these: some write a cache, and what evaluates a run says where."""
+_NOT_BUILT = ("trainer", "logger", "hydra", "paths")  # evaluate takes its own
+_FROM_THE_NET = re.compile(r"^(hf[_-]hub|local-dir|https?|file):", re.IGNORECASE)
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _TARGET = re.compile(r"^\s*_target_:\s*([\w.]+)", re.MULTILINE)
 
 
-def check_targets(config: Any, where: str, *, trusted: Sequence[str] = ()) -> None:
+def stored_settings(run: Run, *, trusted: Sequence[str]) -> dict[str, Any]:
+    """config.yaml of a run folder, checked by `check_targets`; raises `RunError` when damaged or not to be trusted."""
+    config, where = run.config(), f"{run.folder}/config.yaml"
+    for name, node in config.items():
+        if name not in _NOT_BUILT:
+            check_targets(node, where, trusted=trusted, is_dataset=name == "dataset")
+    model = config.get("model")
+    _check_sources(model, where, trusted)
+    return config
+
+
+def stored_conditions(run: Run, *, trusted: Sequence[str]) -> dict[str, Any]:
+    """conditions.json of a run folder, the occluder of each test condition; checked as `stored_settings`."""
+    path = run.folder / "conditions.json"
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise RunError(f"{path} does not hold the occluders of the test conditions.")
+    check_targets(content, str(path), trusted=trusted)
+    return content
+
+
+def _check_sources(node: Any, where: str, trusted: Sequence[str]) -> None:
+    """Refuse a network that is looked up outside this machine: the request would carry the user's token."""
+    if isinstance(node, Mapping):
+        for value in node.values():
+            _check_sources(value, where, trusted)
+    elif isinstance(node, str) and _FROM_THE_NET.match(node) and "hf_hub" not in trusted:
+        raise RunError(
+            f"{where} asks for the network {node!r}, which would be looked up outside this machine. If you trust who "
+            "made it, say trusted=[hf_hub]."
+        )
+
+
+def check_targets(config: Any, where: str, *, trusted: Sequence[str] = (), is_dataset: bool = False) -> None:
     """Refuse a stored configuration that would build more than the parts of a run.
 
     Args:
         config: a configuration in plain dicts and lists.
         where: what to call it in the message.
         trusted: packages of the user's own whose classes and functions may be built too.
+        is_dataset: whether the outermost node may be a dataset.
 
     Raises:
         RunError: it names anything else to build, or holds an interpolation (`${...}`): a stored configuration is
@@ -36,7 +75,7 @@ def check_targets(config: Any, where: str, *, trusted: Sequence[str] = ()) -> No
     """
     if isinstance(config, Mapping):
         target = config.get("_target_")
-        if target is not None and not _may_build(target, trusted):
+        if target is not None and not _may_build(target, trusted, (DATASETS,) if is_dataset else PACKAGES):
             if _is_gone(target):
                 raise RunError(
                     f"{where} asks to build {target!r}, which this version of occlufer does not have: an older version "
@@ -58,10 +97,13 @@ def check_targets(config: Any, where: str, *, trusted: Sequence[str] = ()) -> No
         )
 
 
-def _may_build(target: object, trusted: Sequence[str]) -> bool:
+def _may_build(target: object, trusted: Sequence[str], packages: Sequence[str]) -> bool:
     if not isinstance(target, str) or not _NAME.fullmatch(target):
         return False
-    return target in _named_in_conf() or target.split(".")[0] in trusted or _is_own_class(target)
+    if target.split(".")[0] in trusted:
+        return True
+    inside = target.startswith(tuple(f"{package}." for package in packages))
+    return inside and (target in _named_in_conf() or _is_own_class(target))
 
 
 @functools.lru_cache(maxsize=1)
@@ -86,8 +128,6 @@ def _is_gone(target: object) -> bool:
 def _is_own_class(target: str) -> bool:
     """Whether the name leads to a class of `PACKAGES` where it is defined: `ours.module.os.system` leads elsewhere."""
     module_name, _, name = target.rpartition(".")
-    if not module_name.startswith(tuple(f"{package}." for package in PACKAGES)):
-        return False
     try:
         found = getattr(importlib.import_module(module_name), name)
     except (ImportError, AttributeError):

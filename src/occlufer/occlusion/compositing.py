@@ -266,7 +266,7 @@ def _inside(placement: Placement, box: Box) -> Any:
 
 
 def _product(left: FloatArray, right: FloatArray) -> FloatArray:
-    """`left @ right` with the same bits for any number of BLAS threads: in blocks of rows too small to be shared out."""
+    """`left @ right` with the same bits for any number of BLAS threads: blocks of rows too small to share."""
     cost = left.shape[1] * right.shape[1]
     if left.shape[0] * cost <= _ONE_THREAD:
         return left @ right
