@@ -159,8 +159,8 @@ def test_no_file_of_a_run_folder_builds_what_is_not_known(
         run.write_config(run.config() | changed)
     else:
         run.write_json(name, json.loads((run.folder / name).read_text()) | changed)
+    paths = [word for word in outputs(inputs, tmp_path) if word.startswith("paths.")]
     with pytest.raises(RunError, match=message):
-        paths = [word for word in outputs(inputs, tmp_path) if word.startswith("paths.")]
         run_command("evaluate", [f"run={run.folder}", "conditions=[none]", "loader.num_workers=0", *paths])
     assert not sentinel.exists()
 
