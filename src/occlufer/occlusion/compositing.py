@@ -5,7 +5,6 @@ Pixel i covers i..i+1, so its centre lies at i + .5; landmarks and canonical poi
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,15 +12,15 @@ from typing import Any
 import cv2
 import numpy as np
 
+from occlufer.occlusion.grid import node_count, node_places, spread
 from occlufer.occlusion.tone import Look
-from occlufer.occlusion.warp import Float64, Floats, InverseMap
+from occlufer.occlusion.warp import Floats, InverseMap
 from occlufer.types import FloatArray, UInt8Array
 
 _GAIN_ONE = 160.0  # the number that stands for an unchanged brightness in an 8-bit field of gains
 _TO_UNIT = np.float32(1 / 255)
 _GAINS = 0.5 * _GAIN_ONE, 1.5 * _GAIN_ONE
 _OUTLINE = 0.62  # pixels by which OpenCV grows a polygon, as it paints the outline too
-_ONE_THREAD = 2**18  # multiplications up to which OpenBLAS never uses a second thread
 _MOST_BLUR = 4  # pixels of sigma, in a level of the pyramid
 _IDENTITY = np.eye(3, dtype=np.float32)
 _TO_GREY = np.tile(np.array([0.299, 0.587, 0.114], np.float32), (3, 1))
@@ -217,12 +216,11 @@ def _warp(template: Template, placement: Placement, look: Look, box: Box) -> tup
     """The template as it appears in `box`, uint8 (h, w, 4), and the light's gain on it, uint8 (h, w) if uneven."""
     x0, y0, x1, y1 = box
     height, width, spacing = y1 - y0, x1 - x0, placement.node_spacing
-    rows, columns = _node_count(height, spacing), _node_count(width, spacing)
-    nodes = _nodes((height, width), (rows, columns)) + np.array((x0, y0))
+    rows, columns = node_count(height, spacing), node_count(width, spacing)
+    nodes = node_places((height, width), (rows, columns)) + np.array((x0, y0))
     level, fields = _fields(template, placement, look, placement.inverse(nodes))
     grid = np.ascontiguousarray(fields.reshape(rows, columns, -1).transpose(0, 2, 1), dtype=np.float32)
-    tall = _product(_interpolation(height, rows), grid.reshape(rows, -1))
-    full = _product(tall.reshape(-1, columns), _interpolation(width, columns).T).reshape(height, -1, width)
+    full = spread(grid, (height, width))
     warped = cv2.remap(level, full[:, 0], full[:, 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     return warped, cv2.convertScaleAbs(full[:, 2]) if look.uneven else None
 
@@ -263,36 +261,6 @@ def _inside(placement: Placement, box: Box) -> Any:
         everywhere = np.full((y1 - y0, x1 - x0), 255, np.uint8) if inside is None else inside
         inside = np.asarray(cv2.convertScaleAbs(everywhere, alpha=placement.severity / _LEAST_SEVERITY))
     return inside
-
-
-def _product(left: FloatArray, right: FloatArray) -> FloatArray:
-    """`left @ right` with the same bits for any number of BLAS threads: blocks of rows too small to share."""
-    cost = left.shape[1] * right.shape[1]
-    if left.shape[0] * cost <= _ONE_THREAD:
-        return left @ right
-    block = max(_ONE_THREAD // cost // 64 * 64, 64)
-    parts = [left[start : start + block] @ right for start in range(0, len(left), block)]
-    return np.concatenate(parts)
-
-
-def _node_count(length: int, spacing: float) -> int:
-    return min(max(length, 2), 2 + int((length - 1) / max(spacing, 1.0)))
-
-
-@functools.lru_cache(maxsize=4096)
-def _interpolation(length: int, nodes: int) -> FloatArray:
-    """Matrix (length, nodes) that spreads values at evenly spaced nodes linearly over `length` pixel centres."""
-    at = np.linspace(0.0, nodes - 1.0, length) if length > 1 else np.zeros(1)
-    matrix = np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(nodes)[None]))
-    return np.ascontiguousarray(matrix, dtype=np.float32)
-
-
-@functools.lru_cache(maxsize=4096)
-def _nodes(hw: tuple[int, int], counts: tuple[int, int]) -> Float64:
-    """Places (P, 2) of nodes in pixels, row by row: the first and last lie on the first and last pixel's centre."""
-    y, x = (np.linspace(0.5, length - 0.5, count) for length, count in zip(hw, counts, strict=True))
-    nodes: Float64 = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    return nodes
 
 
 def _halved(picture: FloatArray) -> FloatArray:
