@@ -15,7 +15,8 @@ from PIL import Image
 
 from occlufer.analysis.conditions import dial
 from occlufer.analysis.metrics import score_by_condition
-from occlufer.runs import PREDICTION_COLUMNS, Run, RunSummary, config_hash, now, run_folder_name
+from occlufer.runs import PREDICTION_COLUMNS, Run, RunSummary, now
+from occlufer.settings import config_hash, run_folder_name
 from occlufer.types import EXPRESSIONS, seeded_rng
 
 CONDITIONS = ("none", "mask", "headset")
@@ -240,7 +241,8 @@ def make_predictions(
         covered = np.zeros(n) if test == "none" else dial(test)[1] * rng.uniform(0.25, 0.45, n)
         columns = {"key": [f"test/{index:05d}" for index in range(n)], "subject": subjects, "split": "test",
                    "condition": test, "label": labels, "prediction": prediction,
-                   "covered_share": covered.astype(np.float32)}  # fmt: skip
+                   "covered_share": covered.astype(np.float32),
+                   "content": [f"{index:016x}" for index in range(n)]}  # fmt: skip
         columns |= {f"prob_{name}": share[:, i].astype(np.float32) for i, name in enumerate(EXPRESSIONS)}
         frames.append(pd.DataFrame(columns)[list(PREDICTION_COLUMNS)])
     return pd.concat(frames, ignore_index=True)

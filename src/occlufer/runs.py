@@ -20,10 +20,8 @@ from __future__ import annotations
 import csv
 import dataclasses
 import datetime
-import hashlib
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,12 +48,9 @@ PREDICTION_COLUMNS: tuple[str, ...] = (
     "prediction",  # int, the most probable expression
     *PROBABILITY_COLUMNS,  # float32, sum to 1
     "covered_share",  # float32 0..1, share of the face oval's pixels under the occluder
+    "content",  # str, hex digest of the image: the same key with other pixels is another face; null in older runs
 )
-
-# What does not change a result is left out of the hash that names a run.
-_NOT_IDENTITY = ("paths", "study", "published", "retry", "weights", "logger", "loader.num_workers",
-                 "loader.pin_memory", "landmarks.workers", "dataset.cache", "dataset.workers",
-                 "trainer.enable_progress_bar", "names")  # fmt: skip
+_SINCE_THEN = ("content",)  # columns that runs of earlier versions lack
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +63,7 @@ class RunSummary:
         condition: name of the occlusion that the network was trained under.
         dataset, model, seed: what it was trained on, which network, which seed.
         fold: which fold of a cross-validation was held out for validation (from 0); None without one.
-        config_hash: 8 hex digits, see `config_hash`.
+        config_hash: 8 hex digits, see `settings.config_hash`.
         conditions: the test conditions in predictions.parquet, in order.
         best_epoch: epoch (from 0) of the checkpoint that was scored: the best one, or with protocol=published the last.
         best_score: its validation macro F1.
@@ -223,6 +218,7 @@ class Run:
             raise RunError(
                 f"{path} cannot be read ({error}). Run `occlufer evaluate` on this run."
             ) from error
+        frame = frame.assign(**{name: None for name in _SINCE_THEN if name not in frame.columns})
         missing = [name for name in PREDICTION_COLUMNS if name not in frame.columns]
         if missing:
             raise RunError(
@@ -308,46 +304,6 @@ def find_runs(study: Path) -> list[Run]:
             f"{study} holds no run folder (a folder with a config.yaml). Train something with study={study.name} first."
         )
     return runs
-
-
-def run_folder(config: Mapping[str, Any]) -> Path:
-    """Where the run of a resolved configuration lies: `paths.outputs`/study/`run_folder_name`, absolute."""
-    outputs = Path(config["paths"]["outputs"]).expanduser()
-    return (outputs / str(config["study"]) / run_folder_name(config)).resolve()
-
-
-def run_folder_name(config: Mapping[str, Any]) -> str:
-    """A readable name that ends in the short config hash, such as `mask_vgg16_seed0_fold2_1a2b3c4d`."""
-    names = config["names"]
-    readable = f"{names['occlusion']}_{names['model']}_seed{config['seed']}"
-    if config.get("fold") is not None:
-        readable += f"_fold{config['fold']}"
-    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", readable)
-    return f"{readable}_{config_hash(config)}"
-
-
-def config_hash(config: Mapping[str, Any]) -> str:
-    """8 hex digits of all that can change a result: equal configurations are the same run.
-
-    Paths of outputs and caches, the logger, the study's name and the number of workers are left out, and how folds are
-    cut where there is none. `weights` counts where a model reads it, as `model.pretrained`.
-    """
-    unused = ("fold_count", "fold_seed") if config.get("fold") is None else ()
-    identity = without(config, (*_NOT_IDENTITY, *unused))
-    text = json.dumps(identity, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def without(config: Mapping[str, Any], dotted_names: tuple[str, ...]) -> dict[str, Any]:
-    """The configuration but for some keys, given as `group` or `group.key`."""
-    heads = {name for name in dotted_names if "." not in name}
-    kept: dict[str, Any] = {}
-    for key, value in config.items():
-        if key in heads:
-            continue
-        nested = tuple(name.split(".", 1)[1] for name in dotted_names if name.startswith(f"{key}."))
-        kept[key] = without(value, nested) if nested and isinstance(value, Mapping) else value
-    return kept
 
 
 def now() -> str:

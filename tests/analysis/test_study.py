@@ -102,7 +102,7 @@ def test_settings_that_follow_the_seed_or_the_occlusion_tell_nothing_apart() -> 
         design(
             condition,
             Training(seed, None),
-            {"seed": seed, "data": {"rng": seed, "occluder": condition}, "depth": 0},
+            {"seed": seed, "data": {"seed": seed}, "occlusion": {"name": condition}, "depth": 0},
         )
         for condition in ("none", "mask")
         for seed in (0, 1)

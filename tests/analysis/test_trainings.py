@@ -38,12 +38,12 @@ def test_folds_are_repetitions_but_having_them_or_not_is_a_difference() -> None:
             "fold_count": 5,
             "fold_seed": 42,
             "seed": 0,
-            "data": {"held_out": fold},
+            "data": {"fold": fold},
         } | more
         return design("none", Training(0, fold), config)
 
     assert telling_apart([of(0), of(1), of(4)]) == ([], [])
-    assert telling_apart([of(None), of(0)]) == (["data.held_out", "fold"], [])
+    assert telling_apart([of(None), of(0)]) == (["data.fold", "fold"], [])
     assert telling_apart([of(None, fold_count=10), of(None)]) == ([], [])
 
 

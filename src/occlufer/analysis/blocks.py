@@ -40,17 +40,27 @@ def assign_blocks(runs: Iterable[ScoredRun]) -> tuple[list[ScoredRun], list[str]
     return assigned, notes
 
 
-def repeat_notes(runs: Iterable[ScoredRun]) -> list[str]:
-    """A sentence for each group of runs that have the same design and training."""
-    cells: dict[tuple[Block, str, Training], list[str]] = defaultdict(list)
+def without_repeats(runs: Iterable[ScoredRun]) -> tuple[list[ScoredRun], list[tuple[str, str]]]:
+    """One run a design, seed and fold: the one tested under most conditions, the newest of these.
+
+    Returns:
+        The runs that are kept, and the name of each other one with the reason why it is left out.
+    """
+    cells: dict[tuple[Block, str, str, Training], list[ScoredRun]] = defaultdict(list)
     for run in runs:
-        cells[run.block, run.summary.condition, run.training].append(run.run.name)
-    return [
-        f"{' and '.join(names)} have the same train condition and seed"
-        f"{'' if training.fold is None else ' and fold'}: they count as {len(names)} trainings."
-        for (_, _, training), names in cells.items()
-        if len(names) > 1
-    ]
+        cells[run.block, run.setting, run.summary.condition, run.training].append(run)
+    kept: list[ScoredRun] = []
+    repeated: list[tuple[str, str]] = []
+    for (_, _, condition, training), members in cells.items():
+        first, *others = sorted(
+            members, key=lambda run: (len(run.conditions), run.summary.finished, run.run.name), reverse=True
+        )
+        kept.append(first)
+        what = f"the same design, train condition ({condition}) and {training.label}"
+        repeated += [
+            (run.run.name, f"It repeats {first.run.name}: {what}. One of them counts.") for run in others
+        ]
+    return kept, repeated
 
 
 def missing_fold_notes(runs: Iterable[ScoredRun]) -> list[str]:

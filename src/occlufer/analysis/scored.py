@@ -16,7 +16,7 @@ from occlufer.analysis.trainings import Training
 from occlufer.runs import Run, RunSummary
 from occlufer.types import RunError
 
-_COLUMNS = ["key", "subject", "condition", "label", "prediction", "covered_share"]
+_COLUMNS = ["key", "subject", "condition", "label", "prediction", "covered_share", "content"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,8 +41,8 @@ class ScoredRun:
     """A finished run with its predictions, cut down to the faces that are compared, sorted by condition and key.
 
     Attributes:
-        predictions: columns key, subject (str or None), condition, label, prediction, covered_share; test faces
-            only.
+        predictions: columns key, subject (str or None), condition, label, prediction, covered_share, content (str or
+            None); test faces only.
         config: the resolved configuration; empty when it cannot be read, as no number depends on it.
         setting: the tuned settings of a grid search, such as `SGD, lr 0.01`; empty without one.
     """

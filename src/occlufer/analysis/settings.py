@@ -9,12 +9,10 @@ from pathlib import PurePath
 from typing import Any
 
 from occlufer.analysis.trainings import Training
+from occlufer.settings import design_settings, is_below
 
-# Settings that may differ between runs of one design: what is compared anyway, and what cannot change a result.
-_NOT_A_CHOICE = ("seed", "names", "paths", "study", "logger", "loader", "landmarks", "dataset", "model", "conditions",
-                 "enable_progress_bar", "hydra", "experiment", "published")  # fmt: skip
 EXTRA = "dataset.extra"
-"""The one setting of the dataset that makes another design: a folder of extra training images."""
+"""A folder of extra training images."""
 
 TUNED = ("optimizer", "scheduler")
 """Groups of settings that a grid search runs through, to keep one of them."""
@@ -30,13 +28,8 @@ class Design:
 
 
 def design(condition: str, training: Training, config: Mapping[str, Any]) -> Design:
-    """The design of a resolved configuration: nested settings become dotted names, such as `optimizer.lr`.
-
-    Folds are repetitions, so the setting `fold` says only which cross-validation it was, if any.
-    """
-    settings = _flatten(config)
-    count, seed = settings.pop("fold_count", None), settings.pop("fold_seed", None)
-    settings["fold"] = "none" if training.fold is None else f"one of {count} (seed {seed})"
+    """The design of a resolved configuration: its settings by dotted name, see `settings.design_settings`."""
+    settings = design_settings(config)
     settings[EXTRA] = str(settings.get(EXTRA) or "none")
     return Design(condition, training, settings)
 
@@ -47,18 +40,21 @@ def telling_apart(designs: Sequence[Design]) -> tuple[list[str], list[str]]:
     Returns:
         Those that differ between runs of the same train condition (such runs must not be averaged), and those that
         differ only from one train condition to another (the comparison is about more than the occlusion).
-        A setting that repeats the seed or the fold, and what describes the occlusion itself, is in neither.
+        A setting that repeats the seed or the fold is in neither. What covers a test face counts where two runs both
+        say so, and the occluder of the training only within one train condition.
     """
     within, across = [], []
     for name in sorted({name for item in designs for name in item.settings}):
-        if _is_compared_anyway(name) or _repeats_the_training(designs, name):
+        if _repeats_the_training(designs, name):
             continue
+        tested = is_below(name, ("condition_occluders",))
         values: dict[str, set[str]] = defaultdict(set)
         for item in designs:
-            values[item.condition].add(value_of(item, name))
+            if not tested or name in item.settings:
+                values[item.condition].add(value_of(item, name))
         if any(len(found) > 1 for found in values.values()):
             within.append(name)
-        elif len(set().union(*values.values())) > 1:
+        elif len(set().union(*values.values())) > 1 and not is_below(name, ("occlusion",)):
             across.append(name)
     return within, across
 
@@ -103,23 +99,13 @@ def setting_text(item: Design, names: Sequence[str], designs: Sequence[Design]) 
 
 
 def _repeats_the_training(designs: Sequence[Design], name: str) -> bool:
+    """Whether a seed or fold of another part follows the run's own, so that it is a replicate too."""
+    last = name.rpartition(".")[2]
+    if name == "evaluation_seed" or not ("seed" in last or "fold" in last):
+        return False
     if all(item.settings.get(name) == item.training.seed for item in designs):
         return True
     folds = [item.training.fold for item in designs]
     return None not in folds and all(
         item.settings.get(name) == fold for item, fold in zip(designs, folds, strict=True)
     )
-
-
-def _is_compared_anyway(name: str) -> bool:
-    return name != EXTRA and any(part in _NOT_A_CHOICE or "occlu" in part for part in name.split("."))
-
-
-def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            flat |= _flatten(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat

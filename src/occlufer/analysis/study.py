@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from occlufer.analysis.blocks import assign_blocks, missing_fold_notes, repeat_notes
+from occlufer.analysis.blocks import assign_blocks, missing_fold_notes, without_repeats
 from occlufer.analysis.conditions import condition_order
 from occlufer.analysis.scored import Block, ScoredRun, packages_of, read_run
 from occlufer.analysis.selection import Choice, choose
@@ -78,8 +79,9 @@ def load_study(folder: Path) -> Study:
     """Read the run folders of a study. Nothing is written.
 
     Unfinished, failed, damaged and older runs are put aside with the reason; so is a run that shares less than half
-    of its test faces with the others. The rest is cut down to the faces that all runs on that dataset share. Of a grid
-    search, one setting a model and train condition is kept (see `selection.choose`).
+    of its test faces with the others, and one that repeats another's design, seed and fold. The rest is cut down to
+    the faces that all runs on that dataset share. Of a grid search, one setting a model and train condition is kept
+    (see `selection.choose`).
 
     Raises:
         RunError: there is no such folder, or no run folder in it.
@@ -106,9 +108,11 @@ def load_study(folder: Path) -> Study:
             f"This study holds several datasets ({', '.join(datasets)}). Numbers are compared within one dataset only."
         )
     blocks, notes = assign_blocks(compared)
+    blocks, repeated = without_repeats(blocks)
+    left_out += [LeftOut(name, reason) for name, reason in repeated]
     chosen, others, choices = choose(blocks)
     chosen.sort(key=lambda run: run.run.name)
-    warnings += notes + repeat_notes(chosen) + missing_fold_notes(chosen) + _version_notes(blocks)
+    warnings += notes + missing_fold_notes(chosen) + _version_notes(blocks)
     left_out.sort(key=lambda item: item.name)
     return Study(
         folder, tuple(found), tuple(chosen), tuple(others), tuple(choices), tuple(left_out), tuple(warnings)
@@ -117,7 +121,8 @@ def load_study(folder: Path) -> Study:
 
 def _on_shared_faces(runs: list[ScoredRun]) -> tuple[list[ScoredRun], list[LeftOut], list[str]]:
     """The runs of one dataset on the faces common to all; runs that share too few; what was cut."""
-    own = {run.run.name: _faces(run) for run in runs}
+    known = all(run.predictions["content"].notna().all() for run in runs)  # older runs do not say
+    own = {run.run.name: _faces(run, with_content=known) for run in runs}
     runs = sorted(runs, key=lambda run: (-len(own[run.run.name]), run.run.name))
     shared = own[runs[0].run.name]
     kept, strange = [], []
@@ -130,25 +135,24 @@ def _on_shared_faces(runs: list[ScoredRun]) -> tuple[list[ScoredRun], list[LeftO
             shared = common
             kept.append(run)
     notes = []
-    most = max(len({key for key, _ in own[run.run.name]}) for run in kept) if kept else 0
+    most = max(len({face[0] for face in own[run.run.name]}) for run in kept) if kept else 0
     if kept and any(len(own[run.run.name]) > len(shared) or _uneven(run) for run in kept):
         notes.append(
             f"The runs on {kept[0].summary.dataset} were not all scored on the same test faces: only the "
             f"{len(shared)} faces that every run and condition shares (of up to {most}) are compared."
         )
-    keys = {key for key, _ in shared}
+    keys = {face[0] for face in shared}
     return [_cut(run, keys) for run in sorted(kept, key=lambda run: run.run.name)], strange, notes
 
 
-def _faces(run: ScoredRun) -> set[tuple[str, int]]:
-    """The (key, label) pairs that occur under every condition of the run."""
-    counts = run.predictions.groupby(["key", "label"]).size()
-    whole = counts[counts == run.predictions["condition"].nunique()]
-    return {(str(key), int(label)) for key, label in whole.index}
+def _faces(run: ScoredRun, *, with_content: bool) -> set[tuple[Any, ...]]:
+    """What tells the faces that occur under every condition of the run: key, label and, if asked for, content."""
+    counts = run.predictions.groupby(["key", "label", *(["content"] if with_content else [])]).size()
+    return set(counts[counts == run.predictions["condition"].nunique()].index)
 
 
 def _uneven(run: ScoredRun) -> bool:
-    return len(_faces(run)) < run.predictions["key"].nunique()
+    return len(_faces(run, with_content=False)) < run.predictions["key"].nunique()
 
 
 def _cut(run: ScoredRun, keys: set[str]) -> ScoredRun:

@@ -100,7 +100,7 @@ def _usable(faces: Any, cache: Any, split: str) -> Any:
 def _check_same(folder: Path, settings: Mapping[str, Any]) -> None:
     """One folder holds the images of one configuration: a mixture of two could not be made again."""
     from occlufer.files import write_text
-    from occlufer.runs import without
+    from occlufer.settings import without
     from occlufer.types import ConfigError
 
     ours = without(settings, ("paths", "output", "target", "deoccluder.num_workers", "landmarks.workers",

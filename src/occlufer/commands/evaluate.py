@@ -124,6 +124,10 @@ def _merged(
         kept = kept[~lost]
     if len(kept):
         _same_faces(kept, fresh, str(run.folder))
+        if kept["content"].isna().all():  # of an older version: the same faces, by their names
+            kept = kept.assign(
+                content=kept["key"].map(dict(zip(fresh["key"], fresh["content"], strict=True)))
+            )
     merged = pd.concat([kept, fresh], ignore_index=True)
     found = set(merged["condition"])
     order = [name for name in dict.fromkeys([*known, *stored, *asked]) if name in found]
@@ -169,7 +173,8 @@ def _older(where: str, what: str) -> RunError:
 
 def _same_faces(kept: Any, fresh: Any, where: str) -> None:
     """New rows must be of the same test faces: conditions are compared in pairs."""
-    known, found = set(kept["key"]), set(fresh["key"])
+    face = ["key", "content"] if kept["content"].notna().all() else ["key"]
+    known, found = (set(rows[face].itertuples(index=False, name=None)) for rows in (kept, fresh))
     if known != found:
         raise RunError(
             f"The dataset is not the one that {where} was tested on: {len(known - found)} of {len(known)} test faces "

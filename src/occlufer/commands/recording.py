@@ -22,7 +22,8 @@ from occlufer.environment import environment
 from occlufer.files import clear_leftovers, locked
 from occlufer.learning.callbacks import MONITOR, History, HistoryRow
 from occlufer.learning.module import ExpressionClassifier
-from occlufer.runs import Run, RunSummary, now, run_folder
+from occlufer.runs import Run, RunSummary, now
+from occlufer.settings import run_folder
 from occlufer.signals import Terminated, termination
 from occlufer.tracking import first_process
 from occlufer.types import SPLITS, ConfigError, OccluferError, RunError

@@ -52,6 +52,7 @@ def _rows(rows: TestRows, condition: str, data: FaceDataModule) -> pd.DataFrame:
     frame["label"] = manifest.labels[index]
     frame["prediction"] = probabilities.argmax(axis=1)
     frame["covered_share"] = rows["covered_share"].astype(np.float32)
+    frame["content"] = [data.faces.content_digest(int(place)).hex() for place in index]
     return frame[list(PREDICTION_COLUMNS)]
 
 

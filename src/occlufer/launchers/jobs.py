@@ -17,7 +17,8 @@ from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from occlufer.commands.checks import check_train, training_settings
-from occlufer.runs import Run, run_folder
+from occlufer.runs import Run
+from occlufer.settings import run_folder
 from occlufer.sweeps import SweepJob, log_file
 from occlufer.types import OccluferError
 
