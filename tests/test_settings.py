@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from occlufer.analysis.settings import design, telling_apart
 from occlufer.analysis.trainings import Training
 from occlufer.commands.checks import training_settings
 from occlufer.commands.options import conf_folder
-from occlufer.settings import COMPARED, NEUTRAL, REPLICATE, config_hash, run_folder_name
+from occlufer.runs import Run
+from occlufer.settings import COMPARED, MOVED, NEUTRAL, REPLICATE, config_hash, run_folder_name
 
 # Written by hand: what may differ between two runs of one design. Anything else must tell them apart.
 CANNOT_CHANGE_A_RESULT = {
@@ -164,3 +166,13 @@ def test_how_folds_are_cut_counts_where_there_is_one():
         config = CONFIG | {"fold": fold, "fold_count": 5, "fold_seed": 42}
         for other in ({"fold_count": 10}, {"fold_seed": 0}):
             assert (config_hash(config | other) != config_hash(config)) == counts
+
+
+def test_stored_runs_keep_up_with_what_has_moved(tmp_path):
+    """A run of before the move names classes where they were: it is read, grouped and built by today's names."""
+    run = Run(tmp_path)
+    for old, new in MOVED.items():
+        module, _, name = new.rpartition(".")
+        assert hasattr(importlib.import_module(module), name)
+        run.write_config({"view": {"_target_": old, "deep": [{"_target_": old}]}, "told": old})
+        assert run.config() == {"view": {"_target_": new, "deep": [{"_target_": new}]}, "told": old}

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from occlufer.files import atomic_path, held, write_text
+from occlufer.settings import rename_moved
 from occlufer.types import EXPRESSIONS, RunError
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ class Run:
         return Progress(len(rows), max((s for s in scores if not math.isnan(s)), default=math.nan), seconds)
 
     def config(self) -> dict[str, Any]:
-        """The resolved configuration; raises `RunError` when it is missing or damaged."""
+        """The resolved configuration, in today's names; raises `RunError` when it is missing or damaged."""
         path = self.folder / "config.yaml"
         try:
             config = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -205,6 +206,7 @@ class Run:
             raise RunError(f"{path} cannot be read ({error}). Is {self.folder} a run folder?") from error
         if not isinstance(config, dict):
             raise RunError(f"{path} holds no configuration. Is {self.folder} a run folder?")
+        rename_moved(config)
         return config
 
     def predictions(self) -> pd.DataFrame:

@@ -35,6 +35,34 @@ COMPARED: Mapping[str, str] = {
 }
 """Setting -> why runs that differ in it may be averaged, though each is a run of its own."""
 
+MOVED: Mapping[str, str] = {
+    "occlufer.data.eye_strip.EyeStrip": "occlufer.studies.views.EyeStrip",
+    "occlufer.data.view_study_a.MeshCorner": "occlufer.studies.views.MeshCorner",
+    "occlufer.occlusion.study.CentredPicture": "occlufer.studies.placements.CentredPicture",
+    "occlufer.occlusion.study.SixPointMask": "occlufer.studies.placements.SixPointMask",
+    "occlufer.learning.models.dense_head.dense_head_network": "occlufer.studies.dense_head.dense_head_network",
+    "occlufer.learning.models.maskthefer.maskthefer": "occlufer.studies.maskthefer.maskthefer",
+    "occlufer.learning.models.uniform.UniformClassifier": "occlufer.studies.uniform.UniformClassifier",
+    "occlufer.learning.schedules.plateau_with_decay": "occlufer.studies.schedules.plateau_with_decay",
+}
+"""What a stored configuration may call it -> where it is now."""
+
+
+def rename_moved(stored: Any) -> None:
+    """Give the `_target_`s of a stored configuration that have moved since (`MOVED`) their names of today, in place."""
+    seen, waiting = set(), [stored]
+    while waiting:  # a file of aliases may hold one node very often, and nest deeper than Python calls
+        node = waiting.pop()
+        if id(node) in seen or not isinstance(node, dict | list):
+            continue
+        seen.add(id(node))
+        if isinstance(node, list):
+            waiting += node
+            continue
+        if isinstance(name := node.get("_target_"), str):
+            node["_target_"] = MOVED.get(name, name)
+        waiting += node.values()
+
 
 def is_below(name: str, groups: Iterator[str] | Mapping[str, str] | tuple[str, ...]) -> bool:
     """Whether a dotted name is one of `groups`, or lies below one."""

@@ -6,8 +6,8 @@ import pytest
 from scipy import stats
 from statsmodels.regression.mixed_linear_model import MixedLM
 
-from occlufer.analysis.anova import two_way
 from occlufer.analysis.crossed import contrasts, crossed_test, pair_contrast
+from occlufer.studies.anova import two_way
 
 
 def answers(

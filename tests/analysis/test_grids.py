@@ -12,9 +12,9 @@ import pytest
 import fakes_runs
 from occlufer.analysis import metrics
 from occlufer.analysis.metrics import STUDY_METRICS
-from occlufer.analysis.published import published_studies
 from occlufer.analysis.study import load_study
 from occlufer.analysis.tables import fold_metrics, study_tables
+from occlufer.studies.published import published_studies
 
 TWO = {"vgg16": 0.0, "resnet50": 0.1}
 

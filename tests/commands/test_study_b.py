@@ -15,9 +15,9 @@ from fakes import striped_face, tiny_fer2013
 from occlufer.commands.app import build
 from occlufer.commands.options import conf_folder
 from occlufer.datasets import masked_faces
-from occlufer.occlusion.study import SixPointMask
 from occlufer.occlusion.templates.own import MaskPack
 from occlufer.runs import find_runs
+from occlufer.studies.placements import SixPointMask
 from occlufer.types import ConfigError
 
 QUICK = ["trainer.max_epochs=1", "trainer.enable_progress_bar=false", "loader.num_workers=0", "logger=csv"]

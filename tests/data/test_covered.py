@@ -9,13 +9,13 @@ import torch
 
 from fakes import MemoryFaces, fill_cache
 from occlufer.data.datamodule import FaceDataModule, LoaderSettings
-from occlufer.data.eye_strip import EyeStrip
 from occlufer.data.faces import ConditionedFaces, ImageFormat
 from occlufer.data.transforms import Augmentation
 from occlufer.data.view import FaceCrop, FullImage, StretchedImage, View
 from occlufer.landmarks.cache import LandmarkCache
 from occlufer.occlusion.base import Occluder
 from occlufer.occlusion.none import AsIs, NoOcclusion
+from occlufer.studies.views import EyeStrip
 from occlufer.types import ConfigError, ImageError, UInt8Array
 
 MESSAGE = r"occlusion=as_is conditions=\[as_is\] view=full \(view=stretched"

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from occlufer.landmarks import topology
 from occlufer.occlusion.base import Occluder
 from occlufer.occlusion.scores import covered_share
-from occlufer.occlusion.study import SixPointMask
 from occlufer.occlusion.worn import Worn
+from occlufer.studies.placements import SixPointMask
 from occlufer.types import seeded_rng
 
 _CONF = Path(__file__).resolve().parents[2] / "conf"

@@ -11,7 +11,6 @@ import pytest
 from occlufer.occlusion.headset import Headset
 from occlufer.occlusion.mask import FaceMask
 from occlufer.occlusion.scores import placement_scores
-from occlufer.occlusion.study import CentredPicture, SixPointMask
 from occlufer.occlusion.templates.own import (
     MASK_POINTS,
     MaskPack,
@@ -21,6 +20,7 @@ from occlufer.occlusion.templates.own import (
     homography,
 )
 from occlufer.occlusion.templates.surgical import Surgical
+from occlufer.studies.placements import CentredPicture, SixPointMask
 from occlufer.types import ConfigError, seeded_rng
 
 _POINTS = {name: ((x + 1) * 100, (y + 0.2) * 100) for name, (x, y) in MASK_POINTS.items()}

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from occlufer.analysis import anova
 from occlufer.analysis.cells import Counted, by_training, training_bootstrap
 from occlufer.analysis.conditions import condition_order, mask_and_headset
 from occlufer.analysis.crossed import contrasts, crossed_test, pair_contrast
@@ -19,6 +18,7 @@ from occlufer.analysis.metrics import STUDY_METRICS, accuracy_of, f1_macro_of, r
 from occlufer.analysis.statistics import holm, paired_test
 from occlufer.analysis.study import Block
 from occlufer.analysis.trainings import Training, in_order
+from occlufer.studies import anova
 
 OWN = "own condition"
 Cell = dict[Training, Counted]

@@ -212,7 +212,7 @@ def _check_protocol(settings: Mapping[str, Any]) -> None:
 
 def _published_names() -> tuple[str, ...]:
     """The studies whose figures the report knows; read here, as its own reader brings pandas along."""
-    text = resources.files("occlufer.analysis").joinpath("published.yaml").read_text(encoding="utf-8")
+    text = resources.files("occlufer.studies").joinpath("published.yaml").read_text(encoding="utf-8")
     return tuple(yaml.safe_load(text))
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from occlufer.commands.options import conf_folder
 from occlufer.runs import Run, read_json
+from occlufer.settings import rename_moved
 from occlufer.types import RunError
 
 PACKAGES: tuple[str, ...] = (
-    *(f"occlufer.{room}" for room in ("data", "landmarks", "learning", "occlusion")),
+    *(f"occlufer.{room}" for room in ("data", "landmarks", "learning", "occlusion", "studies")),
     "torch.nn",
     "torch.optim",
 )
@@ -42,6 +43,7 @@ def stored_conditions(run: Run, *, trusted: Sequence[str]) -> dict[str, Any]:
     """conditions.json of a run folder, the occluder of each test condition; checked as `stored_settings`."""
     path = run.folder / "conditions.json"
     content = read_json(path)
+    rename_moved(content)
     if not isinstance(content, dict):
         raise RunError(f"{path} does not hold the occluders of the test conditions.")
     check_targets(content, str(path), trusted=trusted)

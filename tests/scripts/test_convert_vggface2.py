@@ -18,9 +18,24 @@ import torch.nn.functional as F
 from torch import nn
 
 from occlufer.data.faces import ImageFormat
-from occlufer.learning.models.dense_head import dense_head_network
-from occlufer.learning.models.vggface2 import INPUT, MEAN_BGR, read_pickle, to_timm
+from occlufer.studies.dense_head import dense_head_network
 from occlufer.types import ConfigError
+
+
+def script() -> Any:
+    path = Path(__file__).parents[2] / "scripts" / "convert_vggface2.py"
+    spec = importlib.util.spec_from_file_location("convert_vggface2", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_CONVERT = script()
+INPUT, MEAN_BGR, read_pickle, to_timm = (
+    getattr(_CONVERT, name) for name in ("INPUT", "MEAN_BGR", "read_pickle", "to_timm")
+)
 
 PEOPLE = 21  # instead of 8,631
 
@@ -110,16 +125,6 @@ def for_ours(rgb_HWC: np.ndarray) -> torch.Tensor:
     return ImageFormat.create(**INPUT, channels=3).to_tensor(rgb_HWC)[None]
 
 
-def script() -> Any:
-    path = Path(__file__).parents[2] / "scripts" / "convert_vggface2.py"
-    spec = importlib.util.spec_from_file_location("convert_vggface2", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("squeeze", [False, True], ids=["resnet50", "senet50"])
 @torch.no_grad()
 def test_our_network_computes_what_the_source_computes(image, tmp_path, squeeze):
@@ -127,7 +132,7 @@ def test_our_network_computes_what_the_source_computes(image, tmp_path, squeeze)
     source, backbone = random_source(squeeze=squeeze), "legacy_seresnet50" if squeeze else "resnet50"
     path = tmp_path / "weights.pkl"
     path.write_bytes(pickle.dumps(arrays(source), protocol=2))
-    made = script().convert(path, tmp_path / "out")
+    made = _CONVERT.convert(path, tmp_path / "out")
     ours = dense_head_network(
         num_classes=7,
         size=224,
@@ -176,7 +181,7 @@ def test_each_trap_would_be_seen(image):
 def test_the_script_says_what_is_wrong_without_a_traceback(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["convert_vggface2.py", str(tmp_path / "none.pkl"), str(tmp_path)])
     with pytest.raises(SystemExit, match=r"Error: .*none\.pkl cannot be opened"):
-        script().main()
+        _CONVERT.main()
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from occlufer.learning.models.maskthefer import maskthefer
+from occlufer.studies.maskthefer import maskthefer
 from occlufer.types import ConfigError
 
 

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from occlufer.learning.callbacks import AtomicCheckpointIO, History, checkpoint_callbacks
 from occlufer.learning.module import ExpressionClassifier
 from occlufer.learning.objectives.cross_entropy import CrossEntropy
-from occlufer.learning.schedules import plateau_with_decay
+from occlufer.studies.schedules import plateau_with_decay
 from occlufer.types import ConfigError
 
 STEPS = 7  # an epoch

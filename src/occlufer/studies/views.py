@@ -1,6 +1,6 @@
-"""Study B's view: what a face mask leaves of a face, levelled and cut out.
+"""Study A's crop of a face (Casas-Ortiz et al., IEEE Access 12, 2024), and study B's: what a face mask leaves of it.
 
-Jiang et al., "MaskTheFER", DICTA 2023, doi 10.1109/DICTA60407.2023.00069; the rule is theirs, the code ours.
+Study B: Jiang et al., "MaskTheFER", DICTA 2023, doi 10.1109/DICTA60407.2023.00069. The rules are theirs, not the code.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from occlufer.data.view import Size, View, resized, scale_landmarks
+from occlufer.data.view import Size, SquareView, View, resized, scale_landmarks
 from occlufer.types import ConfigError, FloatArray, UInt8Array
 
 _RIGHT_CORNERS, _LEFT_CORNERS = (
@@ -129,3 +129,28 @@ class EyeStrip(View):
         # A wild mesh may put them in any order: a strip of a pixel is still a picture.
         width, height = max(right - left, 1.0), max(bottom - top, 1.0)
         return _Strip(np.array([left, top]) @ axes, width * axes[0], height * axes[1])
+
+
+@final
+class MeshCorner(SquareView):
+    """The square whose top left corner is the (least x, least y) of the mesh, as wide as the longer side of its box.
+
+    So the face is not in the middle: where the box is higher than wide, what is over stands on the right. Where the
+    square leaves the image, the border is repeated (the study's arrays end there, and its resize distorts the rest).
+
+    Args:
+        whole_side: square images of exactly this side in pixels are not cropped (RAF-DB's aligned images: 100); None
+            crops all.
+    """
+
+    def __init__(self, *, whole_side: int | None = 100) -> None:
+        if whole_side is not None and (not isinstance(whole_side, int) or whole_side < 1):
+            raise ConfigError(f"view.whole_side must be a side in pixels, or null; found {whole_side!r}.")
+        self.whole_side = whole_side
+
+    def square(self, landmarks_N3: FloatArray, image_hw: Size) -> tuple[float, float, float]:
+        """The mesh's corner and the longer side of its box, or the whole image."""
+        if image_hw == (self.whole_side, self.whole_side):
+            return 0.0, 0.0, float(image_hw[0])
+        low, high = landmarks_N3[:, :2].min(axis=0), landmarks_N3[:, :2].max(axis=0)
+        return float(low[0]), float(low[1]), float((high - low).max())

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from occlufer.learning.models.uniform import UniformClassifier
+from occlufer.studies.uniform import UniformClassifier
 
 IMAGES = torch.randn(700, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 

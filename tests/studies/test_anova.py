@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multicomp import pairwise_tukeyhsd
 
-from occlufer.analysis.anova import is_balanced, refusal, tukey, two_way
+from occlufer.studies.anova import is_balanced, refusal, tukey, two_way
 
 
 def scores(cells: dict[tuple[str, str], list[float]]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import timm
 import torch
 from torch import nn
 
-from occlufer.learning.models.dense_head import dense_head_network
+from occlufer.studies.dense_head import dense_head_network
 from occlufer.types import ConfigError
 
 BACKBONES: dict[str, dict[str, Any]] = {
