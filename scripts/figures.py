@@ -17,9 +17,8 @@ from PIL import Image
 from occlufer.commands.app import build, plain
 from occlufer.commands.assemble import prepare_landmarks
 from occlufer.commands.options import conf_folder
-from occlufer.data.faces import ConditionedFaces, ImageFormat
+from occlufer.data.rendered import FaceRenderer
 from occlufer.data.sheets import contact_sheet
-from occlufer.data.transforms import Augmentation
 from occlufer.types import EXPRESSIONS, UInt8Array, seeded_rng
 
 OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "images" / "conditions.png"
@@ -41,15 +40,12 @@ def main() -> None:
     settings = {name: configuration(name) for name in CONDITIONS}
     faces = build(settings["none"]["dataset"])
     cache, _ = prepare_landmarks(settings["none"], faces)
-    image = ImageFormat.create(size=SIDE, channels=3, mean=0.0, std=1.0)
     chosen = [_one_of(faces, label, label + 1) for label in range(COLUMNS)]
     rows: list[list[UInt8Array]] = []
     for name in CONDITIONS:
-        drawn = ConditionedFaces(
-            faces=faces, indices=np.array(chosen), cache=cache, view=build(settings[name]["view"]),
-            occluder=build(settings[name]["occlusion"]), augmentation=Augmentation(), image=image, seed=1, fixed=True,
-        )  # fmt: skip
-        rows.append([drawn.render(index, 0)[0] for index in chosen])
+        view, occluder = build(settings[name]["view"]), build(settings[name]["occlusion"])
+        render = FaceRenderer(faces, cache, view, occluder, seed=1)
+        rows.append([render(index, hw=(SIDE, SIDE)).occluded_HWC for index in chosen])
     sheet = contact_sheet(rows, tile=SIDE, row_names=list(CONDITIONS))
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(sheet).save(OUTPUT, optimize=True)

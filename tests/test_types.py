@@ -1,17 +1,14 @@
 from __future__ import annotations
 
-import dataclasses
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from occlufer.types import (
     EXPRESSIONS,
     ConfigError,
     DatasetError,
-    FaceSample,
     ImageError,
     LandmarkError,
     OccluferError,
@@ -47,18 +44,6 @@ def test_errors_for_users_are_one_family(kind):
 
 def test_an_image_error_is_a_dataset_error():
     assert issubclass(ImageError, DatasetError)
-
-
-def test_with_landmarks_changes_nothing_else():
-    image = np.zeros((4, 4, 3), np.uint8)
-    sample = FaceSample(image, None, 3, "a")
-    landmarks = np.ones((468, 3), np.float32)
-    joined = sample.with_landmarks(landmarks)
-    assert joined.landmarks_N3 is landmarks
-    assert (joined.image_HWC is image, joined.label, joined.key) == (True, 3, "a")
-    assert sample.landmarks_N3 is None
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        sample.label = 4  # type: ignore[misc]
 
 
 def test_seeded_draws_follow_their_words():

@@ -1,4 +1,4 @@
-"""The words that every room of the house shares: samples, arrays, expressions, conditions, errors.
+"""What every part of the package shares: samples, arrays, expressions, landmarks, errors.
 
 This module imports numpy and the standard library only, so that anything may import it.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,11 @@ EXPRESSIONS: tuple[str, ...] = (
 SPLITS: tuple[str, ...] = ("train", "validation", "test")
 
 LANDMARK_COUNT = 468
-"""Points of the MediaPipe face mesh without the irises."""
+"""Points of the MediaPipe face mesh without the irises.
+
+Everywhere landmarks are float32 (468, 3) in pixels of an image: x to the right and y down from its top left corner; z
+is the depth on the scale of x, from a plane through the head, and smaller the nearer a point is to the camera.
+"""
 
 
 class OccluferError(ValueError):
@@ -60,25 +64,17 @@ class RunError(OccluferError):
 
 @dataclass(frozen=True, slots=True)
 class FaceSample:
-    """One face.
+    """One labelled image of a dataset.
 
     Attributes:
         image_HWC: uint8 RGB, values 0..255.
-        landmarks_N3: float32 (468, 3) in pixels of `image_HWC`: x right, y down, both from the image's top left
-            corner, z towards the camera as mediapipe gives it (smaller is nearer, same scale as x). None until the
-            landmark cache has been joined, and for faces in which no mesh was found.
         label: index into `EXPRESSIONS`.
         key: stable and unique in its dataset.
     """
 
     image_HWC: UInt8Array
-    landmarks_N3: FloatArray | None
     label: int
     key: str
-
-    def with_landmarks(self, landmarks_N3: FloatArray | None) -> FaceSample:
-        """The same sample with other landmarks, float32 (468, 3) in pixels, or None."""
-        return replace(self, landmarks_N3=landmarks_N3)
 
 
 def expression_index(name: str) -> int:

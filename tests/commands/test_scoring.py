@@ -25,7 +25,10 @@ def test_rows_say_who_is_shown(subjects: list[str | None]) -> None:
     data = SimpleNamespace(
         conditions={"none": None},
         indices={"test": index},
-        faces=SimpleNamespace(manifest=Manifest.from_frame(frame, name="made up")),
+        faces=SimpleNamespace(
+            manifest=Manifest.from_frame(frame, name="made up"),
+            content_digest=lambda index: bytes([index]),
+        ),
     )
     trainer = SimpleNamespace(test=lambda *_, **__: None)
     rows = score(trainer, SimpleNamespace(test_rows=[scored]), data)  # type: ignore[arg-type]

@@ -9,7 +9,8 @@ import torch
 
 from fakes import MemoryFaces, fill_cache
 from occlufer.data.datamodule import FaceDataModule, LoaderSettings
-from occlufer.data.faces import ConditionedFaces, ImageFormat
+from occlufer.data.faces import ImageFormat
+from occlufer.data.rendered import FaceRenderer
 from occlufer.data.transforms import Augmentation
 from occlufer.data.view import FaceCrop, FullImage, StretchedImage, View
 from occlufer.landmarks.cache import LandmarkCache
@@ -67,10 +68,10 @@ def test_every_readable_face_is_used_and_its_share_is_unknown(make, view, size):
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
-        ({"occluder": NoOcclusion()}, r"\. occlusion would have to"),
-        ({"conditions": {"as_is": AsIs(), "none": NoOcclusion()}}, r"\. condition none would have to"),
-        ({"view": FaceCrop()}, r"\. view would have to"),
-        ({"view": EyeStrip(), "occluder": NoOcclusion()}, r"\. occlusion, view would have to"),
+        ({"occluder": NoOcclusion()}, r"need landmarks: occlusion\."),
+        ({"conditions": {"as_is": AsIs(), "none": NoOcclusion()}}, r"need landmarks: condition none\."),
+        ({"view": FaceCrop()}, r"need landmarks: view\."),
+        ({"view": EyeStrip(), "occluder": NoOcclusion()}, r"need landmarks: occlusion, view\."),
     ],
 )
 def test_what_needs_landmarks_is_refused_with_the_overrides_that_fit(make, wrong, named):
@@ -86,14 +87,10 @@ def test_as_is_is_no_second_name_for_none(make, wrong):
         make(faces=MemoryFaces(), **wrong)
 
 
-def test_single_faces_are_checked_too(tmp_path):
+def test_a_renderer_is_checked_too(tmp_path):
     faces = MemoryFaces()
-    settings: dict[str, Any] = {
-        "indices": faces.manifest.indices("test"), "cache": fill_cache(LandmarkCache(tmp_path, "f"), faces),
-        "view": FullImage(), "augmentation": Augmentation(), "seed": 0, "fixed": True,
-        "image": ImageFormat.create(size=32, channels=1, mean=0.0, std=1.0),
-    }  # fmt: skip
+    cache = fill_cache(LandmarkCache(tmp_path, "f"), faces)
     with pytest.raises(ConfigError, match="as_is"):
-        ConditionedFaces(faces=faces, occluder=AsIs(), **settings)
+        FaceRenderer(faces, cache, FullImage(), AsIs(), 0)
     with pytest.raises(ConfigError, match="covered already"):
-        ConditionedFaces(faces=Covered(), occluder=NoOcclusion(), **settings)
+        FaceRenderer(Covered(), cache, FullImage(), NoOcclusion(), 0)

@@ -10,6 +10,7 @@ import torch
 
 from fakes import MemoryFaces, fill_cache
 from occlufer.data.faces import ConditionedFaces, ImageFormat
+from occlufer.data.rendered import FaceRenderer
 from occlufer.data.transforms import Augmentation
 from occlufer.data.view import FullImage
 from occlufer.landmarks.cache import LandmarkCache
@@ -55,11 +56,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> LandmarkCache:
 def make(cache):
     def make(occluder: Occluder[Any], *, fixed: bool, split: str = "train", **more: Any) -> ConditionedFaces:
         faces = MemoryFaces()
-        settings = {"augmentation": MOVING, "image": GREY, "seed": 0} | more
-        return ConditionedFaces(
-            faces=faces, indices=faces.manifest.indices(split), cache=cache, view=FullImage(), occluder=occluder,
-            fixed=fixed, **settings,
-        )  # fmt: skip
+        settings = {"augmentation": MOVING, "image": GREY} | more
+        renderer = FaceRenderer(faces, cache, FullImage(), occluder, settings.pop("seed", 0))
+        indices = faces.manifest.indices(split)
+        return ConditionedFaces(renderer=renderer, indices=indices, fixed=fixed, **settings)
 
     return make
 
@@ -75,7 +75,7 @@ def test_an_item_is_what_the_network_takes(make):
     assert (item["image"].shape, item["image"].dtype) == ((1, 32, 32), torch.float32)
     row = int(item["index"])
     assert row == faces.indices[3]
-    assert int(item["label"]) == faces.faces.manifest.labels[row]
+    assert int(item["label"]) == faces.renderer.faces.manifest.labels[row]
     assert 0.2 < float(item["covered_share"]) < 0.9
 
 

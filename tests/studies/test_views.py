@@ -10,6 +10,7 @@ import pytest
 
 from fakes import MemoryFaces, fill_cache, frontal_landmarks
 from occlufer.data.faces import ConditionedFaces, ImageFormat
+from occlufer.data.rendered import FaceRenderer
 from occlufer.data.transforms import Augmentation
 from occlufer.landmarks.cache import LandmarkCache
 from occlufer.occlusion.base import Occluder
@@ -126,10 +127,10 @@ class Half(Occluder[None]):
 
 def conditioned(tmp_path: Any, occluder: Occluder[Any]) -> ConditionedFaces:
     faces = MemoryFaces()
+    cache = fill_cache(LandmarkCache(tmp_path, "f"), faces)
     return ConditionedFaces(
-        faces=faces, indices=faces.manifest.indices("test"), cache=fill_cache(LandmarkCache(tmp_path, "f"), faces),
-        view=EyeStrip(), occluder=occluder, augmentation=Augmentation(), seed=0, fixed=True,
-        image=ImageFormat.create(size=[48, 96], channels=1, mean=0.0, std=1.0),
+        renderer=FaceRenderer(faces, cache, EyeStrip(), occluder, 0), indices=faces.manifest.indices("test"),
+        augmentation=Augmentation(), image=ImageFormat.create(size=[48, 96], channels=1, mean=0.0, std=1.0), fixed=True,
     )  # fmt: skip
 
 

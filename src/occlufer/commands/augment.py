@@ -17,7 +17,7 @@ from occlufer.commands.checks import check_augment
 if TYPE_CHECKING:
     import numpy as np
 
-    from occlufer.data.pairs import CoveredPairs
+    from occlufer.data.pairs import OccludedPairs
     from occlufer.datasets.base import FaceDataset
     from occlufer.types import UInt8Array
 
@@ -33,7 +33,8 @@ def main(config: DictConfig) -> None:
     """Write images until each expression has the wanted number of training faces; what is there already stays."""
     from occlufer.commands.assemble import make_faces, prepare_landmarks
     from occlufer.commands.console import say
-    from occlufer.data.pairs import CoveredPairs
+    from occlufer.data.pairs import OccludedPairs
+    from occlufer.data.rendered import FaceRenderer
     from occlufer.files import locked
 
     settings = plain(config)
@@ -44,12 +45,11 @@ def main(config: DictConfig) -> None:
     _check_parts(faces, view, settings)
     cache, _ = prepare_landmarks(settings, faces)
 
-    def pairs(split: str, *, fixed: bool) -> CoveredPairs:
-        return CoveredPairs(
-            faces=faces, indices=_usable(faces, cache, split), cache=cache, view=view,
-            occluder=build(settings["occlusion"]), side=settings["deoccluder"]["side"], seed=settings["seed"],
-            fixed=fixed,
-        )  # fmt: skip
+    renderer = FaceRenderer(faces, cache, view, build(settings["occlusion"]), settings["seed"])
+
+    def pairs(split: str, *, fixed: bool) -> OccludedPairs:
+        indices, side = _usable(faces, cache, split), settings["deoccluder"]["side"]
+        return OccludedPairs(renderer=renderer, indices=indices, side=side, fixed=fixed)
 
     with locked(folder / "augment", on_wait=say):
         _check_same(folder, settings)
@@ -118,7 +118,7 @@ def _check_same(folder: Path, settings: Mapping[str, Any]) -> None:
 
 
 def _plan(
-    train: CoveredPairs, settings: Mapping[str, Any]
+    train: OccludedPairs, settings: Mapping[str, Any]
 ) -> tuple[dict[int, np.ndarray[Any, Any]], dict[int, int]]:
     """For each label its training faces in a shuffled order, and how many images it lacks."""
     import math
@@ -127,7 +127,7 @@ def _plan(
 
     from occlufer.types import seeded_rng
 
-    labels = train.faces.manifest.labels[train.indices]
+    labels = train.renderer.faces.manifest.labels[train.indices]
     orders = {
         int(label): seeded_rng(settings["seed"], int(label)).permutation(train.indices[labels == label])
         for label in np.unique(labels)
@@ -144,7 +144,7 @@ def _sentence(wanted: Mapping[int, int]) -> str:
     return f"Images to make: {', '.join(parts) or 'none, the target is reached without any'}."
 
 
-def _frontal(train: CoveredPairs, settings: Mapping[str, Any]) -> Make:
+def _frontal(train: OccludedPairs, settings: Mapping[str, Any]) -> Make:
     """One image of each face whose yaw lies in the range."""
     from occlufer.landmarks.geometry import head_pose
     from occlufer.restoration.frontal import Frontalizer
@@ -155,18 +155,16 @@ def _frontal(train: CoveredPairs, settings: Mapping[str, Any]) -> Make:
     def make(index: int, number: int) -> UInt8Array | None:
         if number:
             return None  # a face has one frontal image
-        image_HWC, landmarks_N3 = train.seen(index)
-        return (
-            turn(image_HWC, landmarks_N3).image_HWC
-            if low <= abs(head_pose(landmarks_N3).yaw) <= high
-            else None
-        )
+        face = train.renderer(index, hw=None)
+        assert face.landmarks_N3 is not None, "only faces with landmarks are asked for"
+        turned = low <= abs(head_pose(face.landmarks_N3).yaw) <= high
+        return turn(face.clean_HWC, face.landmarks_N3).image_HWC if turned else None
 
     return make
 
 
 def _deoccluded(
-    train: CoveredPairs, validation: CoveredPairs, settings: Mapping[str, Any], folder: Path
+    train: OccludedPairs, validation: OccludedPairs, settings: Mapping[str, Any], folder: Path
 ) -> Make:
     """Train the de-occluder, say how good it is, and cover and restore each face as often as asked."""
     from occlufer.commands.console import out, table
@@ -182,7 +180,7 @@ def _deoccluded(
     restore = restorer(network, settings["deoccluder"]["side"])
 
     def make(index: int, number: int) -> UInt8Array | None:
-        face = train.covered(index, number)
+        face = train.renderer(index, number, hw=None)
         return restore(face) if float(face.alpha_HW.max()) > 0 else None
 
     return make
@@ -190,7 +188,7 @@ def _deoccluded(
 
 def _written(
     folder: Path,
-    train: CoveredPairs,
+    train: OccludedPairs,
     orders: Mapping[int, np.ndarray[Any, Any]],
     wanted: Mapping[int, int],
     make: Make,
@@ -222,7 +220,7 @@ def _written(
 
 
 def _of_expression(
-    folder: Path, train: CoveredPairs, order: np.ndarray[Any, Any], make: Make
+    folder: Path, train: OccludedPairs, order: np.ndarray[Any, Any], make: Make
 ) -> Iterator[tuple[str, Path]]:
     """Go round the faces, again and again, until a whole round brings nothing: (key of a face, an image of it)."""
     from PIL import Image
@@ -232,7 +230,7 @@ def _of_expression(
     for number in itertools.count():
         fruitful = False
         for index in map(int, order):
-            key = train.faces.manifest.row(index).key
+            key = train.renderer.faces.manifest.row(index).key
             path = folder / f"{hashlib.blake2b(key.encode(), digest_size=6).hexdigest()}_{number}.png"
             if not path.is_file():
                 image_HWC = make(index, number)

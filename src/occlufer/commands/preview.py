@@ -13,9 +13,14 @@ from occlufer.commands.app import build, command, plain
 from occlufer.commands.checks import check_preview
 
 if TYPE_CHECKING:
-    from occlufer.data.faces import ConditionedFaces
+    from occlufer.data.rendered import RenderedFace
     from occlufer.datasets.base import FaceDataset
+    from occlufer.occlusion.base import Occluder
     from occlufer.types import BoolArray, IntArray, UInt8Array
+
+    Render = Callable[
+        [Occluder[Any], int, int], RenderedFace
+    ]  # occluder, number of the draw, row of the manifest
 
     Sheet = tuple[list[list[UInt8Array]], list[list[str]], list[str]]  # tiles, captions, names of the rows
 
@@ -28,9 +33,8 @@ def main(config: DictConfig) -> None:
     from occlufer.commands.assemble import make_faces, prepare_landmarks
     from occlufer.commands.console import out, say
     from occlufer.data.datamodule import usable_faces
-    from occlufer.data.faces import ConditionedFaces, ImageFormat
+    from occlufer.data.rendered import FaceRenderer
     from occlufer.data.sheets import contact_sheet
-    from occlufer.data.transforms import Augmentation
     from occlufer.files import atomic_path
     from occlufer.types import ConfigError
 
@@ -39,26 +43,24 @@ def main(config: DictConfig) -> None:
     faces = make_faces(settings)
     if faces.covered and (settings["scores"] or settings["severities"]):
         raise ConfigError(
-            f"The faces of {faces.name} are covered already: nothing is placed whose seat could be scored."
+            f"The faces of {faces.name} are covered already, and nothing is placed on them: scores and severities have "
+            "no meaning there. Leave scores=true and severities=[...] out."
         )
     cache, _ = prepare_landmarks(settings, faces)
     shuffled = _shuffled(faces, usable_faces(faces, cache), settings)
     chosen = shuffled[: settings["count"]]
     occluder = build(settings["occlusion"])
     view = build(settings["view"])
-    image = ImageFormat.create(size=settings["size"] or settings["tile"], channels=3, mean=0.0, std=1.0)
+    side = settings["size"] or settings["tile"]
 
-    def drawn(by: Any, draw: int = 0) -> ConditionedFaces:
-        return ConditionedFaces(
-            faces=faces, indices=shuffled, cache=cache, view=view, occluder=by, augmentation=Augmentation(),
-            image=image, seed=settings["seed"] + draw, fixed=True,
-        )  # fmt: skip
+    def render(by: Occluder[Any], draw: int, index: int) -> RenderedFace:
+        return FaceRenderer(faces, cache, view, by, settings["seed"] + draw)(index, hw=(side, side))
 
     if settings["severities"] or settings["draws"] > 1:
         chosen = chosen[: settings["columns"]]
-        tiles, captions, names = _named_rows(drawn, occluder, chosen, settings)
+        tiles, captions, names = _named_rows(render, occluder, chosen, settings)
     else:
-        tiles, captions, names = _face_rows(drawn, occluder, chosen, settings)
+        tiles, captions, names = _face_rows(render, occluder, chosen, settings)
     sheet = contact_sheet(tiles, tile=settings["tile"], captions=captions, row_names=names or None)
     path = Path(settings["output"]).expanduser()
     with atomic_path(path) as temporary:
@@ -98,53 +100,43 @@ def _shuffled(faces: FaceDataset, usable: BoolArray, settings: dict[str, Any]) -
     return rounds
 
 
-def _face_rows(
-    drawn: Callable[[Any], ConditionedFaces], occluder: Any, chosen: IntArray, settings: dict[str, Any]
-) -> Sheet:
+def _face_rows(render: Render, occluder: Occluder[Any], chosen: IntArray, settings: dict[str, Any]) -> Sheet:
     """The chosen faces under the occluder, with the bare face before each if asked for."""
-    from occlufer.occlusion.none import NoOcclusion
-    from occlufer.types import EXPRESSIONS
-
-    covered = drawn(occluder)
-    bare = drawn(NoOcclusion()) if settings["side_by_side"] else None
     row: list[tuple[UInt8Array, str]] = []
     for index in map(int, chosen):
-        image_HWC, share, label = covered.render(index, 0)
-        if bare is not None:
-            row.append((bare.render(index, 0)[0], EXPRESSIONS[label]))
-        row.append((image_HWC, _caption(label, share)))
+        face = render(occluder, 0, index)
+        if settings["side_by_side"]:
+            row.append((face.clean_HWC, face.expression))
+        row.append((face.occluded_HWC, _caption(face)))
     rows = [row[start : start + settings["columns"]] for start in range(0, len(row), settings["columns"])]
     return [[tile for tile, _ in part] for part in rows], [[text for _, text in part] for part in rows], []
 
 
-def _caption(label: int, share: float) -> str:
+def _caption(face: RenderedFace) -> str:
     """The expression, and the covered share where it is known."""
-    from occlufer.types import EXPRESSIONS
+    share = face.covered_share
+    return face.expression if math.isnan(share) else f"{face.expression} {share:.0%}"
 
-    return EXPRESSIONS[label] if math.isnan(share) else f"{EXPRESSIONS[label]} {share:.0%}"
 
-
-def _named_rows(
-    drawn: Callable[..., ConditionedFaces], occluder: Any, chosen: IntArray, settings: dict[str, Any]
-) -> Sheet:
+def _named_rows(render: Render, occluder: Occluder[Any], chosen: IntArray, settings: dict[str, Any]) -> Sheet:
     """The same faces in each row: at each severity, or under another draw of the occluder; bare first if asked for."""
     from occlufer.occlusion.none import NoOcclusion
 
-    rows: list[tuple[str, ConditionedFaces]] = (
-        [("bare", drawn(NoOcclusion()))] if settings["side_by_side"] else []
+    rows: list[tuple[str, Occluder[Any], int]] = (
+        [("bare", NoOcclusion(), 0)] if settings["side_by_side"] else []
     )
     for severity in settings["severities"] or [None]:
         dialled = occluder if severity is None else occluder.at_severity(float(severity))
         at = [] if severity is None else [f"severity {severity:g}"]
         for draw in range(settings["draws"]):
             name = ", ".join([*at, f"draw {draw + 1}"] if settings["draws"] > 1 else at)
-            rows.append((name, drawn(dialled, draw)))
+            rows.append((name, dialled, draw))
     tiles, captions, names = [], [], []
-    for name, covered in rows:
-        rendered = [covered.render(int(index), 0) for index in chosen]
-        tiles.append([image_HWC for image_HWC, _, _ in rendered])
-        captions.append([_caption(label, share) for _, share, label in rendered])
-        mean = sum(share for _, share, _ in rendered) / len(rendered)
+    for name, by, draw in rows:
+        rendered = [render(by, draw, int(index)) for index in chosen]
+        tiles.append([face.occluded_HWC for face in rendered])
+        captions.append([_caption(face) for face in rendered])
+        mean = sum(face.covered_share for face in rendered) / len(rendered)
         names.append(name if math.isnan(mean) else f"{name}: {mean:.0%} of the face")
     return tiles, captions, names
 

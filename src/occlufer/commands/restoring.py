@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
@@ -14,15 +16,17 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch.utils.data import DataLoader
 
 from occlufer.commands.console import say
-from occlufer.data.pairs import CoveredFace, CoveredPairs, Pair
+from occlufer.data.pairs import OccludedPairs, Pair, pair_tensors, unit_tensor
+from occlufer.data.rendered import RenderedFace
 from occlufer.data.sampler import FaceSampler
+from occlufer.data.view import resized
 from occlufer.learning.callbacks import AtomicCheckpointIO
 from occlufer.learning.deoccluder import DeOccluder, masked_error, masked_psnr, masked_ssim
 from occlufer.restoration.fills import fill_inpainted, fill_mean
 from occlufer.types import RunError, UInt8Array
 
-Restore = Callable[[CoveredFace], UInt8Array]
-"""A covered face -> the restored one, uint8 RGB of the same size."""
+Restore = Callable[[RenderedFace], UInt8Array]
+"""An occluded face -> the restored one, uint8 RGB of the same size."""
 
 
 class _Told(pl.Callback):
@@ -37,7 +41,7 @@ class _Told(pl.Callback):
 
 
 def trained_deoccluder(
-    train: CoveredPairs, validation: CoveredPairs, settings: Mapping[str, Any], *, seed: int, folder: Path
+    train: OccludedPairs, validation: OccludedPairs, settings: Mapping[str, Any], *, seed: int, folder: Path
 ) -> DeOccluder:
     """Train a de-occluder in `folder`, or go on with the one that is there; returned ready to use.
 
@@ -93,7 +97,7 @@ def trained_deoccluder(
 
 
 def _loader(
-    pairs: CoveredPairs, settings: Mapping[str, Any], seed: int, *, shuffle: bool
+    pairs: OccludedPairs, settings: Mapping[str, Any], seed: int, *, shuffle: bool
 ) -> DataLoader[Pair]:
     sampler = FaceSampler(count=len(pairs), seed=seed, shuffle=shuffle)
     return DataLoader(
@@ -110,20 +114,23 @@ def _loader(
 def restorer(network: DeOccluder, side: int) -> Restore:
     """The network as a function: it works at `side` pixels, and what nothing covers keeps its own pixels."""
 
-    def restore(face: CoveredFace) -> UInt8Array:
-        batch = face.resized(side).tensors()
+    def restore(face: RenderedFace) -> UInt8Array:
+        clean_HWC, alpha_HW = face.clean_HWC, face.alpha_HW
+        hw, small = clean_HWC.shape[:2], (side, side)
+        way = cv2.INTER_AREA if side < hw[0] else cv2.INTER_LINEAR
+        occluded_3SS = unit_tensor(resized(face.occluded_HWC, small, way))
+        alpha_SS = torch.from_numpy(resized(alpha_HW, small, way))
         with torch.inference_mode():
-            painted = network(batch["occluded"][None], batch["alpha"][None])[0]
-        small = (painted * 255).round().byte().permute(1, 2, 0).numpy()
-        restored = CoveredFace(small, small, face.alpha_HW).resized(face.clean_HWC.shape[0]).clean_HWC
+            painted = network(occluded_3SS[None], alpha_SS[None, None])[0]
+        painted_SSC = (painted * 255).round().byte().permute(1, 2, 0).numpy()
+        restored = resized(painted_SSC, (hw[0], hw[1]), cv2.INTER_AREA if hw[0] < side else cv2.INTER_LINEAR)
         # A shadow of the occluder lies in its alpha too: all that was touched is painted.
-        touched_HW1 = (face.alpha_HW > 0)[..., None]
-        return np.where(touched_HW1, restored, face.clean_HWC)
+        return np.where((alpha_HW > 0)[..., None], restored, clean_HWC)
 
     return restore
 
 
-def quality(network: DeOccluder, pairs: CoveredPairs, *, most: int) -> pd.DataFrame:
+def quality(network: DeOccluder, pairs: OccludedPairs, *, most: int) -> pd.DataFrame:
     """How near each way of filling comes to the clean face, inside the mask.
 
     Args:
@@ -139,21 +146,16 @@ def quality(network: DeOccluder, pairs: CoveredPairs, *, most: int) -> pd.DataFr
         "OpenCV inpainting": lambda face: fill_inpainted(face.occluded_HWC, face.alpha_HW),
     }
     rows = []
-    for face in _covered_faces(pairs, most):
-        truth = face.tensors()
+    for face in _occluded_faces(pairs, most):
+        truth = pair_tensors(face)
         for way, fill in ways.items():
-            restored = CoveredFace(fill(face), face.occluded_HWC, face.alpha_HW).tensors()["clean"]
-            pair = (restored[None], truth["clean"][None], truth["alpha"][None])
+            pair = (unit_tensor(fill(face))[None], truth["clean"][None], truth["alpha"][None])
             rows.append((way, *(float(score(*pair)) for score in (masked_error, masked_psnr, masked_ssim))))
     frame = pd.DataFrame(rows, columns=["way", "error", "psnr", "ssim"])
     grouped = frame.groupby("way", sort=False)
     return grouped.mean().assign(faces=grouped.size()).reset_index()
 
 
-def _covered_faces(pairs: CoveredPairs, most: int) -> Iterator[CoveredFace]:
-    found = 0
-    for index in map(int, pairs.indices):
-        face = pairs.covered(index, 0, side=pairs.side).resized(pairs.side)
-        if found < most and float(face.alpha_HW.max()) > 0:
-            found += 1
-            yield face
+def _occluded_faces(pairs: OccludedPairs, most: int) -> Iterator[RenderedFace]:
+    rendered = (pairs.render(int(index), 0) for index in pairs.indices)
+    return itertools.islice((face for face in rendered if float(face.alpha_HW.max()) > 0), most)

@@ -74,7 +74,7 @@ def record_samples(run: Run, data: FaceDataModule) -> None:
     rows = []
     for occluder in data.conditions.values():
         faces = data.condition(occluder, "test")
-        rows.append([_as_network_sees(faces.render(int(index), 0)[0], data) for index in chosen])
+        rows.append([_as_network_sees(faces.render(int(index), 0).occluded_HWC, data) for index in chosen])
     sheet = contact_sheet(rows, tile=96, row_names=list(data.conditions))
     with atomic_path(run.folder / "figures" / "samples.png") as temporary:
         Image.fromarray(sheet).save(temporary, format="PNG")
@@ -84,7 +84,8 @@ def training_grid(data: FaceDataModule) -> UInt8Array:
     """Training faces of the first epoch as the network meets them, occluded and augmented."""
     faces = data.condition(data.occluder, "train", fixed=False)
     chosen = seeded_rng(data.seed).permutation(data.indices["train"])[:32]
-    tiles = [_as_network_sees(faces.render(int(index), 0)[0], data) for index in chosen]
+    rendered = [faces.render(int(index), 0) for index in chosen]
+    tiles = [_as_network_sees(faces.augmented(face.occluded_HWC, face.key, 0), data) for face in rendered]
     return contact_sheet([tiles[start : start + 8] for start in range(0, len(tiles), 8)], tile=96)
 
 

@@ -14,7 +14,8 @@ import threadpoolctl
 import torch
 from torch.utils.data import DataLoader
 
-from occlufer.data.faces import ConditionedFaces, FaceBatch, ImageFormat, check_fit
+from occlufer.data.faces import ConditionedFaces, FaceBatch, ImageFormat
+from occlufer.data.rendered import FaceRenderer, check_fit
 from occlufer.data.sampler import FaceSampler
 from occlufer.data.transforms import Augmentation
 from occlufer.data.view import View
@@ -57,7 +58,7 @@ class FaceDataModule(pl.LightningDataModule):
     Args:
         faces: the dataset.
         cache: landmarks of all its faces that have any.
-        view, augmentation, image: see `ConditionedFaces`.
+        view, augmentation, image: see `FaceRenderer` and `ConditionedFaces`.
         occluder: the condition of training and validation.
         conditions: the test conditions by name, in order.
         loader: see `LoaderSettings`.
@@ -65,7 +66,7 @@ class FaceDataModule(pl.LightningDataModule):
         evaluation_seed: fixes the occlusion of validation and test faces for all runs alike.
 
     Raises:
-        ConfigError: see `occlufer.data.faces.check_fit`.
+        ConfigError: see `occlufer.data.rendered.check_fit`.
     """
 
     def __init__(
@@ -127,15 +128,12 @@ class FaceDataModule(pl.LightningDataModule):
 
     def condition(self, occluder: Occluder[Any], split: str, *, fixed: bool = True) -> ConditionedFaces:
         """The faces of a split under an occluder, as validation and test meet them (`fixed`) or as training does."""
+        seed = self.evaluation_seed if fixed else self.seed
         return ConditionedFaces(
-            faces=self.faces,
+            renderer=FaceRenderer(self.faces, self.cache, self.view, occluder, seed),
             indices=self.indices[split],
-            cache=self.cache,
-            view=self.view,
-            occluder=occluder,
             augmentation=self.augmentation,
             image=self.image,
-            seed=self.evaluation_seed if fixed else self.seed,
             fixed=fixed,
         )
 

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import functools
-import zlib
-from collections.abc import Mapping
+import math
 from dataclasses import dataclass
-from typing import Any, TypedDict, final
+from typing import NotRequired, TypedDict, final
 
 import cv2
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from occlufer.data.rendered import AUGMENTATION, FaceRenderer, RenderedFace
 from occlufer.data.transforms import Augmentation
-from occlufer.data.view import Size, View
-from occlufer.datasets.base import FaceDataset
-from occlufer.landmarks.cache import LandmarkCache
-from occlufer.occlusion.base import Occluder
-from occlufer.occlusion.none import AsIs
-from occlufer.occlusion.scores import covered_share
-from occlufer.types import LANDMARK_COUNT, ConfigError, FloatArray, IntArray, UInt8Array, seeded_rng
+from occlufer.data.view import Size
+from occlufer.types import ConfigError, FloatArray, IntArray, UInt8Array
 
 Ticket = tuple[int, int]
 """(epoch, position): the sampler hands out both, so that workers which live on know the epoch."""
-
-# Streams of chance of one face in one epoch. They are apart, so that all occluders, however many numbers they draw,
-# meet the same augmentation.
-_OCCLUSION, _AUGMENTATION = 0, 1
 
 
 class FaceBatch(TypedDict):
@@ -36,7 +27,10 @@ class FaceBatch(TypedDict):
     image: torch.Tensor  # float32 (C, H, W), normalised
     label: torch.Tensor  # int64
     index: torch.Tensor  # int64, row of the manifest
-    covered_share: torch.Tensor  # float32 0..1; NaN in training, where nobody asks, and where nobody knows
+    covered_share: (
+        torch.Tensor
+    )  # float32 0..1; NaN in training, where it is not measured, and where it is not known
+    clean: NotRequired[torch.Tensor]  # as `image`, without the occluder; where the objective compares the two
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,70 +93,33 @@ def _tables(mean: tuple[float, ...], std: tuple[float, ...]) -> FloatArray:
     return tables
 
 
-def check_fit(faces: FaceDataset, view: View, occluders: Mapping[str, Occluder[Any]]) -> None:
-    """Refuse occluders and views that want landmarks for faces that are covered already, and `as_is` for all others.
-
-    Args:
-        faces: the dataset.
-        view: what the network looks at.
-        occluders: by the name that the user knows each by, such as "occlusion" or a condition.
-
-    Raises:
-        ConfigError: with the overrides that fit.
-    """
-    if not faces.covered:
-        wrong = [name for name, occluder in occluders.items() if isinstance(occluder, AsIs)]
-        if wrong:
-            raise ConfigError(
-                f"{', '.join(wrong)} asks for as_is, which is for datasets whose faces are covered already; those of "
-                f"{faces.name} are not. Use none for bare faces."
-            )
-        return
-    wrong = [name for name, occluder in occluders.items() if not isinstance(occluder, AsIs)]
-    if wrong or view.needs_landmarks:
-        misfits = [*wrong, *(["view"] if view.needs_landmarks else [])]
-        raise ConfigError(
-            f"The faces of {faces.name} are covered already: no landmarks are found in them, so nothing can be placed "
-            f"on them or cut by them. {', '.join(misfits)} would have to. Use occlusion=as_is conditions=[as_is] "
-            "view=full (view=stretched for sets that are cut to strips)."
-        )
-
-
 @final
 class ConditionedFaces(Dataset[FaceBatch]):
     """Faces of one split under one condition. `faces[epoch, position]` is a pure function of its arguments.
 
     Args:
-        faces: the dataset.
-        indices: rows of its manifest; every one has landmarks in the cache, unless the faces are covered already.
-        cache: the landmark cache.
-        view, occluder, augmentation: what is done to an image, in this order.
+        renderer: of the dataset's faces under the condition.
+        indices: rows of its manifest; every one has landmarks in the cache, unless the dataset is pre-occluded.
+        augmentation: what is done to a picture in training.
         image: the network's input format.
-        seed: first word of every draw.
         fixed: True for validation and test: the occlusion does not change with the epoch, its share is measured,
             and there is no augmentation.
-
-    Raises:
-        ConfigError: see `check_fit`.
+        pairs: whether each item also has the face without the occluder, as `clean`, under the same augmentation.
     """
 
     def __init__(
         self,
         *,
-        faces: FaceDataset,
+        renderer: FaceRenderer,
         indices: IntArray,
-        cache: LandmarkCache,
-        view: View,
-        occluder: Occluder[Any],
         augmentation: Augmentation,
         image: ImageFormat,
-        seed: int,
         fixed: bool,
+        pairs: bool = False,
     ) -> None:
-        check_fit(faces, view, {"occlusion": occluder})
-        self.faces, self.indices, self.cache = faces, indices, cache
-        self.view, self.occluder, self.augmentation = view, occluder, augmentation
-        self.image, self.seed, self.fixed = image, seed, fixed
+        self.renderer, self.indices = renderer, indices
+        self.augmentation, self.image = augmentation, image
+        self.fixed, self.pairs = fixed, pairs
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -170,38 +127,28 @@ class ConditionedFaces(Dataset[FaceBatch]):
     def __getitem__(self, ticket: Ticket) -> FaceBatch:
         epoch, position = ticket
         index = int(self.indices[position])
-        covered, share, label = self.render(index, 0 if self.fixed else epoch)
-        return {
-            "image": self.image.to_tensor(covered),
-            "label": torch.tensor(label),
+        face = self.render(index, epoch)
+        share = face.covered_share if self.fixed else math.nan
+        item: FaceBatch = {
+            "image": self._tensor(face.occluded_HWC, face.key, epoch),
+            "label": torch.tensor(face.label),
             "index": torch.tensor(index),
             "covered_share": torch.tensor(share, dtype=torch.float32),
         }
+        if self.pairs:
+            item["clean"] = self._tensor(face.clean_HWC, face.key, epoch)
+        return item
 
-    def render(self, index: int, epoch: int) -> tuple[UInt8Array, float, int]:
-        """The face of a manifest row as the network meets it, before normalisation.
+    def render(self, index: int, epoch: int) -> RenderedFace:
+        """The face of a manifest row under the condition, before augmentation."""
+        return self.renderer(index, 0 if self.fixed else epoch, hw=self.image.hw)
 
-        Returns:
-            uint8 RGB (H, W, 3); the covered share of the face, 0..1 (NaN in training, and where the faces are covered
-            already); the label.
-        """
-        sample = self.faces[index]
-        landmarks_N3 = self._landmarks(index, sample.key)
-        image_HWC, landmarks_N3 = self.view(sample.image_HWC, landmarks_N3, hw=self.image.hw)
-        # A face's number comes from its key, so that its draws outlive a `limit` or another order on disk.
-        words = (self.seed, epoch, zlib.crc32(sample.key.encode()))
-        image_HWC, alpha_HW = self.occluder(seeded_rng(*words, _OCCLUSION), image_HWC, landmarks_N3)
-        asked = self.fixed and not self.faces.covered
-        share = covered_share(alpha_HW, landmarks_N3) if asked else float("nan")
-        image_HWC = self.view.finish(image_HWC, landmarks_N3, hw=self.image.hw)
-        if not self.fixed:
-            draw = seeded_rng(*words, _AUGMENTATION).integers(2**32)
-            image_HWC = self.augmentation(image_HWC, seed=int(draw))
-        return image_HWC, share, sample.label
+    def augmented(self, image_HWC: UInt8Array, key: str, epoch: int) -> UInt8Array:
+        """A face's picture as training changes it in an epoch, uint8 RGB (H, W, 3); unchanged in evaluation."""
+        if self.fixed:
+            return image_HWC
+        draw = self.renderer.chance(key, epoch, AUGMENTATION).integers(2**32)
+        return self.augmentation(image_HWC, seed=int(draw))
 
-    def _landmarks(self, index: int, key: str) -> FloatArray:
-        if self.faces.covered:  # nothing that `check_fit` lets through looks at them
-            return np.zeros((LANDMARK_COUNT, 3), np.float32)
-        landmarks_N3 = self.cache.landmarks(self.faces.content_digest(index))
-        assert landmarks_N3 is not None, f"{key} has no landmarks and should have left every condition"
-        return landmarks_N3
+    def _tensor(self, image_HWC: UInt8Array, key: str, epoch: int) -> torch.Tensor:
+        return self.image.to_tensor(self.augmented(image_HWC, key, epoch))

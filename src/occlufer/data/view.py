@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import final
+from typing import TypeVar, final
 
 import cv2
 import numpy as np
@@ -12,6 +12,8 @@ from occlufer.types import ConfigError, FloatArray, UInt8Array
 
 Size = tuple[int, int]
 """Height and width in pixels."""
+
+PictureT = TypeVar("PictureT", UInt8Array, FloatArray)
 
 
 class View(ABC):
@@ -42,11 +44,19 @@ class View(ABC):
             uint8 RGB, and the landmarks in its pixels.
         """
 
-    def finish(self, image_HWC: UInt8Array, landmarks_N3: FloatArray, *, hw: Size) -> UInt8Array:
-        """The network's input, uint8 RGB of height and width `hw`, of a picture and landmarks that a call returned."""
-        if image_HWC.shape[:2] == hw:
-            return image_HWC
-        return resized(image_HWC, hw, cv2.INTER_LINEAR)
+    def finish(self, picture: PictureT, landmarks_N3: FloatArray, *, hw: Size) -> PictureT:
+        """The second step: a picture of the size that a call returned, made one of height and width `hw`.
+
+        Args:
+            picture: uint8 RGB (h, w, 3), or an alpha float32 (h, w).
+            landmarks_N3: as the call returned them.
+            hw: height and width of the network's input.
+        """
+        return picture if picture.shape[:2] == hw else resized(picture, hw, cv2.INTER_LINEAR)
+
+    def finish_landmarks(self, landmarks_N3: FloatArray, seen: Size, *, hw: Size) -> FloatArray:
+        """Where the landmarks of a picture of height and width `seen` lie after `finish`, float32 (468, 3)."""
+        return scale_landmarks(landmarks_N3, hw[1] / seen[1], hw[0] / seen[0])
 
 
 class SquareView(View):
@@ -144,9 +154,9 @@ def scale_landmarks(landmarks_N3: FloatArray, across: float, down: float | None 
     return (landmarks_N3 * factors).astype(np.float32)
 
 
-def resized(image_HWC: UInt8Array, hw: Size, interpolation: int) -> UInt8Array:
-    """The image at another height and width, by one of OpenCV's interpolations."""
-    return cv2.resize(image_HWC, (hw[1], hw[0]), interpolation=interpolation)  # type: ignore[return-value]
+def resized(picture: PictureT, hw: Size, interpolation: int) -> PictureT:
+    """The picture at another height and width, by one of OpenCV's interpolations."""
+    return cv2.resize(picture, (hw[1], hw[0]), interpolation=interpolation)  # type: ignore[return-value]
 
 
 def _cut(image_HWC: UInt8Array, left: int, top: int, size: Size) -> UInt8Array:

@@ -50,4 +50,4 @@ class FaceDataset(ABC):
     @final
     def __getitem__(self, index: int) -> FaceSample:
         row = self.manifest.row(index)
-        return FaceSample(self.load_image(index), None, row.label, row.key)
+        return FaceSample(self.load_image(index), row.label, row.key)

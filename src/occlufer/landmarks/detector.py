@@ -161,7 +161,7 @@ class Detection:
     """What the detector says of one image.
 
     Attributes:
-        landmarks_N3: float32 (468, 3) in pixels of the image (see `FaceSample`), or None.
+        landmarks_N3: float32 (468, 3) in pixels of the image (see `LANDMARK_COUNT`), or None.
         stage: name of the stage that found the face, or why it was missed ("missed: ...").
     """
 

@@ -44,7 +44,7 @@ class Occluder(ABC, Generic[ParamsT]):
 
         Args:
             rng: the only source of chance.
-            landmarks_N3: float32 (468, 3), pixels, see `occlufer.types.FaceSample`. May lie outside the image.
+            landmarks_N3: float32 (468, 3), pixels, see `occlufer.types.LANDMARK_COUNT`. May lie outside the image.
             image_hw: height and width of the image in pixels.
         """
 

@@ -6,13 +6,13 @@ Study B: Jiang et al., "MaskTheFER", DICTA 2023, doi 10.1109/DICTA60407.2023.000
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from occlufer.data.view import Size, SquareView, View, resized, scale_landmarks
+from occlufer.data.view import PictureT, Size, SquareView, View, resized, scale_landmarks
 from occlufer.types import ConfigError, FloatArray, UInt8Array
 
 _RIGHT_CORNERS, _LEFT_CORNERS = (
@@ -100,7 +100,7 @@ class EyeStrip(View):
         factors = smaller[1] / wide_px, smaller[0] / high_px
         return resized(face_HWC, smaller, cv2.INTER_AREA), scale_landmarks(moved, *factors)
 
-    def finish(self, image_HWC: UInt8Array, landmarks_N3: FloatArray, *, hw: Size) -> UInt8Array:
+    def finish(self, picture: PictureT, landmarks_N3: FloatArray, *, hw: Size) -> PictureT:
         """The level strip, resampled to `cut` and then to `hw`; what lies outside the image repeats its border."""
         strip = self._strip(landmarks_N3)
         height, width = self.cut
@@ -108,11 +108,19 @@ class EyeStrip(View):
         columns = np.column_stack([strip.across / width, strip.down / height])
         offset = strip.corner + columns @ (0.5, 0.5) - 0.5
         matrix = np.column_stack([columns, offset])
-        level = cv2.warpAffine(
-            image_HWC, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        level: Any = cv2.warpAffine(
+            picture, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )  # fmt: skip
-        return resized(level, hw, cv2.INTER_LINEAR)  # type: ignore[arg-type]
+        return resized(level, hw, cv2.INTER_LINEAR)
+
+    def finish_landmarks(self, landmarks_N3: FloatArray, seen: Size, *, hw: Size) -> FloatArray:
+        """See `View.finish_landmarks`; the points are turned with the strip."""
+        strip = self._strip(landmarks_N3)
+        (_, width), axes = strip.hw, np.array([strip.across, strip.down])
+        shares = (landmarks_N3[:, :2] - strip.corner) @ axes.T / (axes**2).sum(axis=1)
+        points = np.column_stack([shares, landmarks_N3[:, 2] / width])
+        return (points * (hw[1], hw[0], hw[1])).astype(np.float32)
 
     def _strip(self, landmarks_N3: FloatArray) -> _Strip:
         points = landmarks_N3[:, :2].astype(np.float64)

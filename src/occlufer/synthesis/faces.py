@@ -28,7 +28,7 @@ class DrawnFace(NamedTuple):
 
     Attributes:
         image_HWC: uint8 RGB.
-        landmarks_N3: float32 (468, 3), pixels as in `occlufer.types.FaceSample`: the truth.
+        landmarks_N3: float32 (468, 3), pixels as in `occlufer.types.LANDMARK_COUNT`: the truth.
         facts: person, label, au_1 ... (weights, about 0..1), yaw, pitch, roll (degrees), skin_type (Fitzpatrick 1..6),
             age, masculine (0..1), hair, beard, glasses.
     """

@@ -46,7 +46,7 @@ class Face(NamedTuple):
 
     Attributes:
         image_HWC: uint8 RGB.
-        landmarks_N3: float32 (468, 3), pixels as in `occlufer.types.FaceSample`.
+        landmarks_N3: float32 (468, 3), pixels as in `occlufer.types.LANDMARK_COUNT`.
     """
 
     image_HWC: UInt8Array
