@@ -14,11 +14,11 @@ import hydra
 import numpy as np
 from PIL import Image
 
-from occlufer.commands.app import build, plain
+from occlufer.building import build, plain
 from occlufer.commands.assemble import prepare_landmarks
-from occlufer.commands.options import conf_folder
 from occlufer.data.rendered import FaceRenderer
 from occlufer.data.sheets import contact_sheet
+from occlufer.settings import conf_folder
 from occlufer.types import EXPRESSIONS, UInt8Array, seeded_rng
 
 OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "images" / "conditions.png"

@@ -15,11 +15,12 @@ import hydra
 import numpy as np
 from PIL import Image
 
-from occlufer.commands.app import build
-from occlufer.commands.options import conf_folder, group_options
+from occlufer.building import build
+from occlufer.commands.options import group_options
 from occlufer.data.sheets import contact_sheet
 from occlufer.occlusion.base import Occluder
 from occlufer.occlusion.scores import covered_share
+from occlufer.settings import conf_folder
 from occlufer.synthesis.faces import draw_face
 from occlufer.synthesis.renderer import Face
 from occlufer.synthesis.special import group_picture, special_faces

@@ -15,9 +15,11 @@ from omegaconf.errors import MissingMandatoryValue
 from rich.console import Console
 
 from occlufer import __version__, cli
+from occlufer.building import build, plain
 from occlufer.commands import console
-from occlufer.commands.app import build, plain, study_folder
-from occlufer.commands.options import COMMANDS, conf_folder, group_options
+from occlufer.commands.app import study_folder
+from occlufer.commands.options import COMMANDS, group_options
+from occlufer.settings import conf_folder
 from occlufer.types import ConfigError
 
 HEAVY = ["torch", "hydra", "omegaconf", "pytorch_lightning", "timm", "mediapipe", "cv2", "pandas", "wandb"]

@@ -17,9 +17,8 @@ from omegaconf import open_dict
 from occlufer.analysis.settings import design, telling_apart
 from occlufer.analysis.trainings import Training
 from occlufer.commands.checks import training_settings
-from occlufer.commands.options import conf_folder
 from occlufer.runs import Run
-from occlufer.settings import COMPARED, MOVED, NEUTRAL, REPLICATE, config_hash, run_folder_name
+from occlufer.settings import COMPARED, MOVED, NEUTRAL, REPLICATE, conf_folder, config_hash, run_folder_name
 
 # Written by hand: what may differ between two runs of one design. Anything else must tell them apart.
 CANNOT_CHANGE_A_RESULT = {

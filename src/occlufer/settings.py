@@ -64,6 +64,15 @@ def rename_moved(stored: Any) -> None:
         waiting += node.values()
 
 
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def conf_folder() -> Path:
+    """The conf folder: beside the package in a wheel, at the top of the repository in a checkout."""
+    shipped = _PACKAGE / "conf"
+    return shipped if shipped.is_dir() else _PACKAGE.parents[1] / "conf"
+
+
 def is_below(name: str, groups: Iterator[str] | Mapping[str, str] | tuple[str, ...]) -> bool:
     """Whether a dotted name is one of `groups`, or lies below one."""
     return any(name == group or name.startswith(f"{group}.") for group in groups)

@@ -17,7 +17,7 @@ def composing(run_command):
     import hydra
     from hydra.core.global_hydra import GlobalHydra
 
-    from occlufer.commands.options import conf_folder
+    from occlufer.settings import conf_folder
 
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):

@@ -14,10 +14,9 @@ from omegaconf import open_dict
 from pytorch_lightning.utilities import rank_zero_only
 
 from occlufer.commands.checks import check_train, training_settings
-from occlufer.commands.options import conf_folder
 from occlufer.commands.recording import check_request, left_out
 from occlufer.runs import Run
-from occlufer.settings import config_hash
+from occlufer.settings import conf_folder, config_hash
 from occlufer.types import ConfigError
 
 

@@ -12,11 +12,11 @@ from omegaconf import OmegaConf, open_dict
 from PIL import Image
 
 from fakes import striped_face, tiny_fer2013
-from occlufer.commands.app import build
-from occlufer.commands.options import conf_folder
+from occlufer.building import build
 from occlufer.datasets import masked_faces
 from occlufer.occlusion.templates.own import MaskPack
 from occlufer.runs import find_runs
+from occlufer.settings import conf_folder
 from occlufer.studies.placements import SixPointMask
 from occlufer.types import ConfigError
 

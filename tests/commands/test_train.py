@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from fakes import TINY_TRAINING, tiny_fer2013
-from occlufer.commands.options import conf_folder
 from occlufer.datasets import emohevrdb
 from occlufer.runs import PREDICTION_COLUMNS, PROBABILITY_COLUMNS, Run, find_runs
+from occlufer.settings import conf_folder
 from occlufer.types import ConfigError, DatasetError, RunError
 
 

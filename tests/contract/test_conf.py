@@ -20,15 +20,16 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from occlufer.commands.app import build
-from occlufer.commands.options import COMMANDS, command_help, conf_folder, group_options
-from occlufer.commands.trust import check_targets
+from occlufer.building import build
+from occlufer.commands.options import COMMANDS, command_help, group_options
 from occlufer.data.transforms import Augmentation
 from occlufer.data.view import View
 from occlufer.landmarks.detector import DetectorSettings
 from occlufer.learning.objectives.cross_entropy import CrossEntropy
 from occlufer.occlusion.base import Occluder
+from occlufer.settings import conf_folder
 from occlufer.tracking import Mirror
+from occlufer.trust import check_targets
 from occlufer.types import EXPRESSIONS, ConfigError, seeded_rng
 
 CONF = conf_folder()

@@ -9,7 +9,7 @@ import torch
 
 from fakes import MemoryFaces, fill_cache
 from occlufer.data.datamodule import FaceDataModule, LoaderSettings
-from occlufer.data.faces import ImageFormat
+from occlufer.data.image_format import ImageFormat
 from occlufer.data.rendered import FaceRenderer
 from occlufer.data.transforms import Augmentation
 from occlufer.data.view import FaceCrop, FullImage, StretchedImage, View

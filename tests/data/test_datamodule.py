@@ -7,7 +7,7 @@ import torch
 
 from fakes import MemoryFaces, fill_cache
 from occlufer.data.datamodule import FaceDataModule, LoaderSettings, usable_faces
-from occlufer.data.faces import ImageFormat
+from occlufer.data.image_format import ImageFormat
 from occlufer.data.transforms import Augmentation
 from occlufer.data.view import FullImage
 from occlufer.landmarks.cache import LandmarkCache

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from fakes import MemoryFaces, fill_cache
-from occlufer.data.faces import ConditionedFaces, ImageFormat
+from occlufer.data.faces import ConditionedFaces
+from occlufer.data.image_format import ImageFormat
 from occlufer.data.rendered import FaceRenderer
 from occlufer.data.transforms import Augmentation
 from occlufer.data.view import FullImage
@@ -157,7 +158,7 @@ def test_small_sources_are_enlarged_after_the_occluder(make, size):
 def test_grey_is_luminance():
     image = np.zeros((16, 16, 3), np.uint8)
     image[..., 0] = 200  # red
-    tensor = ImageFormat.create(size=16, channels=1, mean=0.5, std=0.25).to_tensor(image)
+    tensor = torch.from_numpy(ImageFormat.create(size=16, channels=1, mean=0.5, std=0.25).to_array(image))
     assert tensor.shape == (1, 16, 16)
     # ITU-R BT.601: red weighs .299.
     torch.testing.assert_close(
@@ -169,7 +170,9 @@ def test_rgb_keeps_its_order_and_its_own_normalisation():
     image = np.zeros((16, 16, 3), np.uint8)
     image[...] = (255, 51, 0)
     layout = ImageFormat.create(size=16, channels=3, mean=[0.5, 0.2, 0.1], std=[0.5, 1.0, 0.2])
-    torch.testing.assert_close(layout.to_tensor(image)[:, 4, 7], torch.tensor([1.0, 0.0, -0.5]))
+    torch.testing.assert_close(
+        torch.from_numpy(layout.to_array(image)[:, 4, 7]), torch.tensor([1.0, 0.0, -0.5])
+    )
 
 
 @pytest.mark.parametrize(

@@ -29,11 +29,9 @@ from PIL import Image
 
 from fakes import MemoryFaces, fill_cache, striped_face
 from fakes_runs import make_run
+from occlufer.building import plain
 from occlufer.commands import recording
-from occlufer.commands.app import plain
 from occlufer.commands.checks import anchored, check_train, settled
-from occlufer.commands.options import conf_folder
-from occlufer.commands.trust import check_targets
 from occlufer.datasets import fer2013, image_folder
 from occlufer.datasets.extra import LIST_NAME, WithExtra
 from occlufer.datasets.fer2013 import FER2013
@@ -43,6 +41,8 @@ from occlufer.datasets.manifest import Manifest
 from occlufer.landmarks.cache import LandmarkCache
 from occlufer.occlusion.templates.own import MaskPack, read_picture
 from occlufer.runs import Run
+from occlufer.settings import conf_folder
+from occlufer.trust import check_targets
 from occlufer.types import OccluferError
 
 _SECONDS = 30  # a case takes milliseconds; this is to tell a hang from a slow machine

@@ -19,9 +19,9 @@ from hydra.core.utils import JobReturn
 from hydra.errors import CompactHydraException
 from hydra.types import HydraContext, RunMode
 
-from occlufer.commands.options import conf_folder
 from occlufer.launchers import base
 from occlufer.runs import RunSummary
+from occlufer.settings import conf_folder
 
 FAKE = Path(__file__).with_name("fake_train.py")
 SUMMARY = RunSummary(

@@ -15,12 +15,12 @@ from hydra.utils import get_object
 from rich.console import Console
 
 from occlufer.commands.checks import process_count
-from occlufer.commands.options import conf_folder
 from occlufer.launchers.board import Board, summary_table
 from occlufer.launchers.devices import Devices, Need, need_of, visible_gpus
 from occlufer.launchers.jobs import Job, Phase, list_jobs, train_command
 from occlufer.launchers.processes import Process, clean_environment
 from occlufer.runs import Run
+from occlufer.settings import conf_folder
 from occlufer.types import ConfigError
 
 LAUNCHERS = sorted(path.stem for path in (conf_folder() / "hydra" / "launcher").glob("*.yaml"))

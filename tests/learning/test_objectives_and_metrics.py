@@ -8,6 +8,7 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score
 
 from occlufer.learning.metrics import validation_metrics
+from occlufer.learning.objectives.base import Outputs
 from occlufer.learning.objectives.cross_entropy import CrossEntropy
 from occlufer.types import ConfigError
 
@@ -33,7 +34,7 @@ def by_hand(weights: list[float], smoothing: float = 0.0) -> float:
 def test_the_loss_is_the_formula(weights, smoothing):
     objective = CrossEntropy(class_counts=COUNTS, class_weights=weights, label_smoothing=smoothing)
     expected = by_hand(weights or [1.0] * 7, smoothing)
-    assert float(objective(LOGITS, LABELS)) == pytest.approx(expected, rel=1e-5)
+    assert float(objective(Outputs(LOGITS), {"label": LABELS})) == pytest.approx(expected, rel=1e-5)
 
 
 def test_balanced_weights_are_inverse_frequencies():

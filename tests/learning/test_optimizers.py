@@ -11,8 +11,9 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from occlufer.commands.app import build
-from occlufer.commands.options import conf_folder, group_options
+from occlufer.building import build
+from occlufer.commands.options import group_options
+from occlufer.settings import conf_folder
 
 EPS = 1e-7
 STEPS = 25

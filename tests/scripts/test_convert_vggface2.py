@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from occlufer.data.faces import ImageFormat
+from occlufer.data.image_format import ImageFormat
 from occlufer.studies.dense_head import dense_head_network
 from occlufer.types import ConfigError
 
@@ -122,7 +122,7 @@ def for_source(rgb_HWC: np.ndarray) -> torch.Tensor:
 
 
 def for_ours(rgb_HWC: np.ndarray) -> torch.Tensor:
-    return ImageFormat.create(**INPUT, channels=3).to_tensor(rgb_HWC)[None]
+    return torch.from_numpy(ImageFormat.create(**INPUT, channels=3).to_array(rgb_HWC))[None]
 
 
 @pytest.mark.parametrize("squeeze", [False, True], ids=["resnet50", "senet50"])

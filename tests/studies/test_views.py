@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from fakes import MemoryFaces, fill_cache, frontal_landmarks
-from occlufer.data.faces import ConditionedFaces, ImageFormat
+from occlufer.data.faces import ConditionedFaces
+from occlufer.data.image_format import ImageFormat
 from occlufer.data.rendered import FaceRenderer
 from occlufer.data.transforms import Augmentation
 from occlufer.landmarks.cache import LandmarkCache

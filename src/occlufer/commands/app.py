@@ -1,4 +1,4 @@
-"""What every command shares: the Hydra entry point, and turning configuration into objects and errors into words."""
+"""What every command shares: the Hydra entry point, errors as sentences, and the nodes of test conditions."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import hydra
-from hydra.errors import CompactHydraException, InstantiationException
+from hydra.errors import CompactHydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from occlufer.building import plain
 from occlufer.commands.hints import spelling_hint
-from occlufer.commands.options import conf_folder, group_options
+from occlufer.commands.options import group_options
+from occlufer.settings import conf_folder
 from occlufer.types import ConfigError, OccluferError, unknown_name
 
 ResultT = TypeVar("ResultT")
@@ -73,32 +75,6 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
     warnings.filterwarnings("ignore", message=".*Error fetching version info.*")
     warnings.filterwarnings("ignore", message=".*The `srun` command is available.*")
-
-
-def plain(config: Any) -> Any:
-    """A resolved copy in plain dicts and lists; raises `ConfigError` naming a key without value."""
-    if not OmegaConf.is_config(config):
-        return config
-    return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-
-
-def build(config: Any, **more: Any) -> Any:
-    """Instantiate a node by its `_target_`; an error inside is raised as itself, not wrapped in Hydra's words."""
-    node = OmegaConf.create(plain(config)) if not isinstance(config, DictConfig) else config
-    try:
-        return hydra.utils.instantiate(node, **more, _convert_="all")
-    except InstantiationException as error:
-        cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, OccluferError):
-                raise cause from None
-            cause = cause.__cause__
-        target = node.get("_target_") if isinstance(node, DictConfig) else None
-        reason = " ".join(str(error.__cause__ or error).split())
-        raise ConfigError(
-            f"{target} cannot be made with these settings: {reason.removesuffix('.')}. Compare them with the file "
-            "in conf that names it."
-        ) from error
 
 
 def condition_configs(names: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 import pandas as pd
 import torch
 
-from occlufer.commands.app import build
+from occlufer.building import build
 from occlufer.commands.console import progress, say
 from occlufer.data.datamodule import FaceDataModule, LoaderSettings, coverage_table, usable_faces
-from occlufer.data.faces import ImageFormat
+from occlufer.data.image_format import ImageFormat
 from occlufer.datasets.base import FaceDataset
 from occlufer.datasets.extra import WithExtra
 from occlufer.datasets.folds import Fold
@@ -100,16 +100,21 @@ def make_datamodule(
     )
 
 
+def check_data_parts(config: Config) -> None:
+    """Build what stands between a dataset and the network, and drop it; raises as `check_parts`."""
+    for group in ("landmarks", "view", "occlusion", "augmentation"):
+        build(config[group])
+    _image(config)
+    _made(LoaderSettings, "loader", config["loader"])
+
+
 def check_parts(config: Config) -> None:
     """Build every part of a run but its data, and drop it: what cannot be built fails before any work starts.
 
     Raises:
         ConfigError: a setting that a part refuses, or does not know.
     """
-    for group in ("landmarks", "view", "occlusion", "augmentation"):
-        build(config[group])
-    _image(config)
-    _made(LoaderSettings, "loader", config["loader"])
+    check_data_parts(config)
     build(config["objective"], class_counts=[1] * len(EXPRESSIONS))
     build(config["model"], num_classes=len(EXPRESSIONS))
     try:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from occlufer.commands.app import build, command, plain
+from occlufer.building import build, plain
+from occlufer.commands.app import command
 from occlufer.commands.checks import check_augment
 
 if TYPE_CHECKING:

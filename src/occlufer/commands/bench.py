@@ -79,9 +79,10 @@ def _parts(names: Sequence[str]) -> tuple[Any, dict[str, Any], Any]:
     """The pipeline and detector as the conf folder has them by default, and the occluders of these names."""
     import hydra
 
-    from occlufer.commands.app import build, condition_configs
+    from occlufer.building import build
+    from occlufer.commands.app import condition_configs
     from occlufer.commands.benchmarks import Pipeline
-    from occlufer.commands.options import conf_folder
+    from occlufer.settings import conf_folder
 
     with hydra.initialize_config_dir(str(conf_folder()), version_base="1.3"):
         nodes = {

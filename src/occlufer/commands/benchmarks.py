@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from occlufer.data.faces import ImageFormat
+from occlufer.data.image_format import ImageFormat
 from occlufer.data.transforms import Augmentation
 from occlufer.data.view import FaceCrop, resized
 from occlufer.datasets.images import EXTENSIONS, decode_image, read_image
@@ -137,7 +137,7 @@ def step_rows(faces: Sequence[Face], pipeline: Pipeline, side: int, *, repeats: 
         "view": (lambda face: pipeline.view(face.image_HWC, face.landmarks_N3, hw=hw), faces),
         "resize from half": (lambda half: resized(half, hw, cv2.INTER_LINEAR), halves),
         "augment": (lambda crop: pipeline.augmentation(crop, seed=next(seeds)), crops),
-        "normalise": (form.to_tensor, crops),
+        "normalise": (form.to_array, crops),
     }
     return [
         {"side": side, "step": name, **_figures(step, items, repeats)}

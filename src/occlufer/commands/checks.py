@@ -12,8 +12,9 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig
 
-from occlufer.commands.app import condition_configs, plain
-from occlufer.commands.options import conf_folder
+from occlufer.building import plain
+from occlufer.commands.app import condition_configs
+from occlufer.settings import conf_folder
 from occlufer.types import ConfigError, unknown_name
 
 _ADDED = {"condition_occluders", "extra_digest"}  # by `training_settings`

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from occlufer.commands.app import command, condition_configs, plain
+from occlufer.building import plain
+from occlufer.commands.app import command, condition_configs
 from occlufer.commands.checks import check_folders
-from occlufer.commands.trust import stored_conditions, stored_settings
+from occlufer.trust import stored_conditions, stored_settings
 from occlufer.types import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -25,18 +26,13 @@ def main(config: DictConfig) -> None:
 
     On another dataset (`dataset=NAME`) the rows go into a folder of their own, `elsewhere/NAME/`.
     """
-    from occlufer.commands.assemble import (
-        check_parts,
-        make_classifier,
-        make_datamodule,
-        make_faces,
-        prepare_landmarks,
-    )
+    from occlufer.commands.assemble import check_data_parts, make_datamodule, make_faces, prepare_landmarks
     from occlufer.commands.console import out
-    from occlufer.commands.recording import load_scored
     from occlufer.commands.scoring import headline, record_samples, record_scores, score
     from occlufer.commands.training import make_tester
     from occlufer.files import locked
+    from occlufer.inference.network import load_network, older
+    from occlufer.learning.tested import TestedNetwork
     from occlufer.runs import Run, refuse_links
     from occlufer.tracking import NoMirror
 
@@ -62,18 +58,16 @@ def main(config: DictConfig) -> None:
     settings = _settings(stored_settings(run, trusted=given["trusted"]), given, str(run.folder))
     tester = make_tester(settings["trainer"], run)
     try:
-        check_parts(settings)
+        check_data_parts(settings)
     except ConfigError as error:
-        raise _older(str(run.folder), f"cannot be built by this one: {error}") from error
+        raise older(str(run.folder), f"cannot be built by this one: {error}") from error
 
+    loaded = load_network(run.folder, trusted=given["trusted"])
     faces = make_faces(settings)
     cache, _ = prepare_landmarks(settings, faces)
     data = make_datamodule(settings, faces, cache, asked)
     data.require("test")
-    # Another dataset may have no training part; what the objective is made of is in the checkpoint.
-    classifier = make_classifier(settings, [max(count, 1) for count in data.class_counts()])
-    load_scored(run, classifier, settings["protocol"])
-    fresh = score(tester, classifier, data)
+    fresh = score(tester, TestedNetwork(loaded.network, channels_last=loaded.channels_last), data)
     if not tester.is_global_zero:  # each ddp process holds all rows, and one writes them
         return
     if given.get("dataset"):
@@ -138,6 +132,8 @@ def _merged(
 
 def _settings(stored: dict[str, Any], given: dict[str, Any], where: str) -> dict[str, Any]:
     """The run's configuration, on this machine's paths, devices and workers."""
+    from occlufer.inference.network import older
+
     try:
         settings = stored | {"paths": given["paths"], "trainer": given["trainer"]}
         settings["loader"] = stored["loader"] | given["loader"]
@@ -150,25 +146,15 @@ def _settings(stored: dict[str, Any], given: dict[str, Any], where: str) -> dict
         settings["dataset"] = settings["dataset"] | {"extra": None}  # it was for training
         if "cache" in settings["dataset"]:  # nothing is written where a stored run says
             settings["dataset"]["cache"] = str(Path(given["paths"]["cache"]) / "synthetic")
-        for needed in ("dataset", "landmarks", "view", "occlusion", "augmentation", "model", "objective", "optimizer",
-                       "scheduler"):  # fmt: skip
+        for needed in ("dataset", "landmarks", "view", "occlusion", "augmentation", "model"):
             settings[needed]["_target_"]
-        for needed in ("image", "seed", "evaluation_seed", "channels_last", "protocol"):
+        for needed in ("image", "seed", "evaluation_seed", "protocol"):
             settings[needed]
-        if "pretrained" in settings["model"]:  # all weights are in the checkpoint; the file may be gone
-            settings["model"] = settings["model"] | {"pretrained": None}
     except KeyError as error:
-        raise _older(where, f"lacks {error}") from error
+        raise older(where, f"lacks {error}") from error
     except TypeError as error:
-        raise _older(where, f"holds a plain value where it must name something to build ({error})") from error
+        raise older(where, f"holds a plain value where it must name something to build ({error})") from error
     return settings
-
-
-def _older(where: str, what: str) -> RunError:
-    return RunError(
-        f"{where}/config.yaml {what.removesuffix('.')}: an older version of occlufer wrote it (environment.json names "
-        "it), or it was changed. Evaluate it with that version, or train the run again."
-    )
 
 
 def _same_faces(kept: Any, fresh: Any, where: str) -> None:

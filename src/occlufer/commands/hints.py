@@ -10,7 +10,8 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from occlufer.commands.options import conf_folder, group_options
+from occlufer.commands.options import group_options
+from occlufer.settings import conf_folder
 
 
 def spelling_hint(config_name: str, words: Sequence[str]) -> str | None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-_PACKAGE = Path(__file__).resolve().parents[1]
+from occlufer.settings import conf_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +162,6 @@ COMMANDS: dict[str, CommandInfo] = {
         by_hydra=False,
     ),
 }
-
-
-def conf_folder() -> Path:
-    """The conf folder: beside the package in a wheel, at the top of the repository in a checkout."""
-    shipped = _PACKAGE / "conf"
-    return shipped if shipped.is_dir() else _PACKAGE.parents[1] / "conf"
 
 
 def group_options(group: str) -> list[str]:

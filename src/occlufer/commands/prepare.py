@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from occlufer.commands.app import command, plain
+from occlufer.building import plain
+from occlufer.commands.app import command
 from occlufer.commands.checks import check_folders
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from occlufer.commands.console import err, say
 from occlufer.data.datamodule import FaceDataModule
 from occlufer.environment import environment
 from occlufer.files import clear_leftovers, locked
+from occlufer.inference.network import read_checkpoint
 from occlufer.learning.callbacks import MONITOR, History, HistoryRow
 from occlufer.learning.module import ExpressionClassifier
 from occlufer.runs import Run, RunSummary, now
@@ -79,7 +80,7 @@ def resume_point(run: Run) -> str | None:
     """The checkpoint to go on from, None for a fresh run; raises `RunError` when it is damaged or was moved."""
     if not run.checkpoint_last.is_file():
         return None
-    checkpoint = _load_checkpoint(run.checkpoint_last)
+    checkpoint = read_checkpoint(run.checkpoint_last)
     here = run.checkpoint_last.parent
     for state in checkpoint["callbacks"].values():
         # Lightning forgets the best score when the folder has another name, and a worse epoch would then be the best.
@@ -92,23 +93,6 @@ def resume_point(run: Run) -> str | None:
     return str(run.checkpoint_last)
 
 
-def load_scored(run: Run, classifier: ExpressionClassifier, protocol: str) -> None:
-    """Fill the classifier with the checkpoint that is scored: the best one, or with "published" that of the last epoch.
-
-    Raises `RunError` if it is missing, damaged or does not fit.
-    """
-    path = run.checkpoint_last if protocol == "published" else run.checkpoint_best
-    state = _load_checkpoint(path)["state_dict"]
-    try:
-        classifier.load_state_dict(state)
-    except RuntimeError as error:
-        raise RunError(
-            f"{path} does not fit the network of {run.folder}/config.yaml: "
-            f"{' '.join(str(error).split())[:300]} ... Put the config.yaml back that the run was trained with, or "
-            "train it again."
-        ) from error
-
-
 @contextlib.contextmanager
 def interruption(trainer: pl.Trainer) -> Iterator[None]:
     """Ctrl-C while training is a `KeyboardInterrupt` here too: Lightning turns it into a silent exit."""
@@ -118,27 +102,6 @@ def interruption(trainer: pl.Trainer) -> Iterator[None]:
         if trainer.interrupted and not isinstance(error, Terminated):
             raise KeyboardInterrupt from None
         raise
-
-
-def _load_checkpoint(path: Path) -> dict[str, Any]:
-    try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise RunError(
-            f"{path} is missing. Delete the run folder {path.parents[1]} and train it anew."
-        ) from None
-    except Exception as error:  # torch, zipfile and pickle each raise their own
-        reason = str(error).splitlines()[0].split(". ")[0] if str(error) else type(error).__name__
-        raise RunError(
-            f"{path} is damaged ({reason}). Delete {_what_to_delete(path)} to train this run from its start; other "
-            "runs are not touched."
-        ) from error
-    return checkpoint
-
-
-def _what_to_delete(path: Path) -> str:
-    """A damaged last.ckpt by itself; without best.ckpt a run that was trained has nothing to score."""
-    return "it" if path.name == "last.ckpt" else f"the run folder {path.parents[1]}"
 
 
 class Recorder:

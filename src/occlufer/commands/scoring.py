@@ -14,7 +14,7 @@ from occlufer.commands.loading import loading
 from occlufer.data.datamodule import FaceDataModule
 from occlufer.data.sheets import contact_sheet
 from occlufer.files import atomic_path
-from occlufer.learning.module import ExpressionClassifier, TestRows
+from occlufer.learning.tested import TestedNetwork, TestRows
 from occlufer.runs import PREDICTION_COLUMNS, PROBABILITY_COLUMNS, Run
 from occlufer.tracking import Mirror
 from occlufer.types import EXPRESSIONS, IntArray, UInt8Array, seeded_rng
@@ -22,7 +22,7 @@ from occlufer.types import EXPRESSIONS, IntArray, UInt8Array, seeded_rng
 _SHOWN = 2 * len(EXPRESSIONS)
 
 
-def score(trainer: pl.Trainer, classifier: ExpressionClassifier, data: FaceDataModule) -> pd.DataFrame:
+def score(trainer: pl.Trainer, classifier: TestedNetwork, data: FaceDataModule) -> pd.DataFrame:
     """One row a test face and condition, in the order of the conditions and the manifest: `PREDICTION_COLUMNS`."""
     with loading():
         trainer.test(classifier, datamodule=data, verbose=False)

@@ -39,7 +39,7 @@ def main(config: DictConfig) -> float:
 def _train(run: Run, settings: dict[str, Any]) -> float:
     import pytorch_lightning as pl
 
-    from occlufer.commands.app import build
+    from occlufer.building import build
     from occlufer.commands.assemble import (
         check_parts,
         make_classifier,
@@ -49,9 +49,10 @@ def _train(run: Run, settings: dict[str, Any]) -> float:
     )
     from occlufer.commands.console import say
     from occlufer.commands.loading import loading
-    from occlufer.commands.recording import Recorder, interruption, load_scored, resume_point
+    from occlufer.commands.recording import Recorder, interruption, resume_point
     from occlufer.commands.scoring import headline, record_samples, record_scores, score, training_grid
     from occlufer.commands.training import make_trainer
+    from occlufer.inference.network import fill, scored_checkpoint
     from occlufer.learning.callbacks import History
 
     check_parts(settings)
@@ -67,6 +68,7 @@ def _train(run: Run, settings: dict[str, Any]) -> float:
 
         pl.seed_everything(settings["seed"], verbose=False)
         classifier = make_classifier(settings, data.class_counts())
+        data.pairs = classifier.objective.wants_pairs
 
         with contextlib.ExitStack() as stack:
             if trainer.is_global_zero:
@@ -81,7 +83,7 @@ def _train(run: Run, settings: dict[str, Any]) -> float:
                 with interruption(trainer), loading():
                     trainer.fit(classifier, datamodule=data, ckpt_path=resume_point(run), weights_only=True)
                 recorder.end_training(history, trainer)
-            load_scored(run, classifier, settings["protocol"])
+            fill(classifier.network, scored_checkpoint(run, settings), str(run.folder))
             predictions = score(trainer, classifier, data)
             if not trainer.is_global_zero:
                 return recorder.best_score

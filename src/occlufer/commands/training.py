@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 
-from occlufer.commands.app import build
+from occlufer.building import build
 from occlufer.commands.console import err
 from occlufer.learning.callbacks import AtomicCheckpointIO, History, checkpoint_callbacks
 from occlufer.runs import Run

@@ -14,7 +14,8 @@ import threadpoolctl
 import torch
 from torch.utils.data import DataLoader
 
-from occlufer.data.faces import ConditionedFaces, FaceBatch, ImageFormat
+from occlufer.data.faces import ConditionedFaces, FaceBatch
+from occlufer.data.image_format import ImageFormat
 from occlufer.data.rendered import FaceRenderer, check_fit
 from occlufer.data.sampler import FaceSampler
 from occlufer.data.transforms import Augmentation
@@ -65,6 +66,9 @@ class FaceDataModule(pl.LightningDataModule):
         seed: of order and draws in training.
         evaluation_seed: fixes the occlusion of validation and test faces for all runs alike.
 
+    Attributes:
+        pairs: whether training batches hold each face without the occluder too; set it for an objective over pairs.
+
     Raises:
         ConfigError: see `occlufer.data.rendered.check_fit`.
     """
@@ -93,6 +97,7 @@ class FaceDataModule(pl.LightningDataModule):
         self.view, self.augmentation, self.image = view, augmentation, image
         self.occluder, self.conditions = occluder, dict(conditions)
         self.loader, self.seed, self.evaluation_seed = loader, seed, evaluation_seed
+        self.pairs = False
         self.usable = usable_faces(faces, cache)
         self.indices = {split: self._usable_of(split) for split in SPLITS}
 
@@ -135,6 +140,7 @@ class FaceDataModule(pl.LightningDataModule):
             augmentation=self.augmentation,
             image=self.image,
             fixed=fixed,
+            pairs=self.pairs and not fixed,
         )
 
     def train_dataloader(self) -> DataLoader[FaceBatch]:

@@ -7,14 +7,14 @@ from typing import final
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
+from occlufer.learning.objectives.base import Batch, Objective, Outputs
 from occlufer.types import EXPRESSIONS, ConfigError
 
 
 @final
-class CrossEntropy(nn.Module):
-    """Mean cross-entropy of logits.
+class CrossEntropy(Objective):
+    """Mean cross-entropy of the faces under the training condition.
 
     Args:
         class_counts: training faces of each expression, in label order; used by `balanced`.
@@ -40,8 +40,12 @@ class CrossEntropy(nn.Module):
         # Not persistent: it follows from the configuration and the data, and a checkpoint is of the network.
         self.register_buffer("weight_K", weights, persistent=False)
 
-    def forward(self, logits_BK: torch.Tensor, labels_B: torch.Tensor) -> torch.Tensor:
-        """Loss of a batch, a scalar; logits float (B, K), labels int64 (B,)."""
+    def forward(self, outputs: Outputs, batch: Batch) -> torch.Tensor:
+        """See `Objective.forward`."""
+        return self.of(outputs.logits_BK, batch["label"])
+
+    def of(self, logits_BK: torch.Tensor, labels_B: torch.Tensor) -> torch.Tensor:
+        """Loss of logits float (B, K) and labels int64 (B,), a scalar."""
         return F.cross_entropy(
             logits_BK, labels_B, weight=self.weight_K, label_smoothing=self.label_smoothing
         )

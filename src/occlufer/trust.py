@@ -8,9 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from occlufer.commands.options import conf_folder
 from occlufer.runs import Run, read_json
-from occlufer.settings import rename_moved
+from occlufer.settings import conf_folder, rename_moved
 from occlufer.types import RunError
 
 PACKAGES: tuple[str, ...] = (
@@ -21,7 +20,7 @@ PACKAGES: tuple[str, ...] = (
 """Their classes may be built; of their functions only those that a file of conf names."""
 DATASETS = "occlufer.datasets"
 """Only the group `dataset` itself may be one of these: some write a cache, and what evaluates a run says where."""
-_NOT_BUILT = ("trainer", "logger", "hydra", "paths")  # evaluate takes its own
+_NOT_BUILT = ("trainer", "logger", "hydra", "paths", "objective", "optimizer", "scheduler")  # of the training
 _FROM_THE_NET = re.compile(r"^(hf[_-]hub|local-dir|https?|file):", re.IGNORECASE)
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")

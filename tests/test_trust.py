@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fakes import TINY_TRAINING, tiny_fer2013
-from occlufer.commands.trust import check_targets
+from occlufer.trust import check_targets
 from occlufer.types import ConfigError, RunError
 
 
@@ -22,7 +22,7 @@ from occlufer.types import ConfigError, RunError
         {"_target_": 3},
         {"_target_": "occlufer.data.view.FullImage "},
         {"_target_": "occlufer.learning.callbacks.torch.load"},  # through our module into another
-        {"_target_": "occlufer.data.faces.cv2.imwrite"},
+        {"_target_": "occlufer.data.view.cv2.imwrite"},
         {"_target_": "occlufer.learning.callbacks.io.open"},
         {"_target_": "occlufer.datasets.stores.ThreadPoolExecutor"},  # a class, but not one of ours
         {"_target_": "occlufer.datasets.fer2013.make_fake"},  # ours, but it writes files

@@ -1,0 +1,1 @@
+"""Trained networks in use: a finished run as something that reads faces."""

@@ -1,0 +1,86 @@
+"""A run's network, loaded without what trained it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fakes import TINY_TRAINING, tiny_fer2013
+from occlufer.data.view import FullImage
+from occlufer.inference.network import load_network
+from occlufer.runs import Run, find_runs
+from occlufer.types import EXPRESSIONS, ConfigError, RunError
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    return tiny_fer2013(tmp_path_factory.mktemp("inputs"))
+
+
+@pytest.fixture
+def run(run_command, inputs, tmp_path) -> Run:
+    run_command(
+        "train", [*inputs, *TINY_TRAINING, f"paths.outputs={tmp_path}", "conditions=[none]", "view=full"]
+    )
+    (found,) = find_runs(tmp_path / "fer2013")
+    return found
+
+
+def test_it_says_what_the_run_recorded(run):
+    loaded = load_network(run.folder)
+    assert loaded.classes == EXPRESSIONS
+    assert isinstance(loaded.view, FullImage)
+    assert not loaded.network.training
+    rows = run.predictions()
+    root = Path(run.config()["dataset"]["root"])
+    assert loaded.image.channels == 1
+    by_checkpoint = load_network(run.checkpoint_best)
+    for weights, others in zip(loaded.network.parameters(), by_checkpoint.network.parameters(), strict=True):
+        assert torch.equal(weights, others)
+    from PIL import Image
+
+    for _, row in rows.head(5).iterrows():
+        image = np.asarray(Image.open(root / row["key"]).convert("RGB"))
+        seen, landmarks = loaded.view(image, np.zeros((468, 3), np.float32), hw=loaded.image.hw)
+        array = loaded.image.to_array(loaded.view.finish(seen, landmarks, hw=loaded.image.hw))
+        with torch.inference_mode():
+            said = loaded.network(torch.from_numpy(array)[None]).softmax(1)[0].numpy()
+        np.testing.assert_allclose(said, [row[f"prob_{name}"] for name in EXPRESSIONS], atol=1e-5)
+
+
+def test_what_trained_it_may_be_gone(run):
+    config = run.config()
+    for name in ("objective", "optimizer", "scheduler", "logger", "trainer", "dataset"):
+        del config[name]
+    run.write_config(config)
+    assert load_network(run.folder).classes == EXPRESSIONS
+
+
+def test_an_unfinished_or_foreign_folder_is_refused(run, tmp_path):
+    with pytest.raises(RunError, match="There is no run folder"):
+        load_network(tmp_path / "nowhere")
+    (run.folder / "run.json").unlink()
+    with pytest.raises(RunError, match="not a finished run"):
+        load_network(run.folder)
+
+
+def test_a_network_is_distilled_from_a_run_that_takes_the_same_images(run, run_command, inputs, tmp_path):
+    words = [
+        *inputs,
+        *TINY_TRAINING,
+        f"paths.outputs={tmp_path}",
+        "conditions=[none]",
+        "study=d",
+        "occlusion=mask",
+    ]
+    words += ["objective=distillation", f"objective.teacher.run={run.folder}"]
+    run_command("train", [*words, "view=full"])
+    (student,) = find_runs(tmp_path / "d")
+    state = torch.load(student.checkpoint_last, weights_only=True)["state_dict"]
+    assert {name.split(".")[0] for name in state} == {"network"}
+    assert load_network(student.folder).classes == EXPRESSIONS
+    with pytest.raises(ConfigError, match=r"The teacher .* takes images of"):
+        run_command("train", [*words, "view=full", "image.mean=0.4"])

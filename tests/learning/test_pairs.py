@@ -1,0 +1,114 @@
+"""Objectives over pairs and with a teacher, against numbers by hand."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from scipy.spatial.distance import jensenshannon
+from scipy.special import log_softmax, softmax
+from torch import nn
+from torch.utils.data import DataLoader
+
+from occlufer.learning.module import ExpressionClassifier
+from occlufer.learning.objectives.base import Outputs
+from occlufer.learning.objectives.pairs import Consistency, Distillation
+from occlufer.learning.schedules import constant
+from occlufer.types import ConfigError
+
+COUNTS = [1] * 7
+RNG = np.random.default_rng(0)
+COVERED, BARE, TOLD = RNG.normal(0, 2, (3, 5, 7))
+LABELS = np.array([0, 1, 2, 6, 6])
+
+
+def cross_entropy(logits: np.ndarray) -> float:
+    return float(-log_softmax(logits, 1)[np.arange(5), LABELS].mean())
+
+
+def batch(**more: torch.Tensor) -> dict[str, torch.Tensor]:
+    return {"label": torch.from_numpy(LABELS), **more}
+
+
+def test_consistency_is_the_mean_cross_entropy_and_the_jensen_shannon_divergence():
+    objective = Consistency(class_counts=COUNTS, weight=3.0)
+    divergence = np.mean(
+        [jensenshannon(p, q) ** 2 for p, q in zip(softmax(COVERED, 1), softmax(BARE, 1), strict=True)]
+    )
+    expected = (cross_entropy(COVERED) + cross_entropy(BARE)) / 2 + 3 * divergence
+    found = objective(Outputs(torch.from_numpy(COVERED), torch.from_numpy(BARE)), batch())
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+    # In validation there are no pairs.
+    assert float(objective(Outputs(torch.from_numpy(COVERED)), batch())) == pytest.approx(
+        cross_entropy(COVERED)
+    )
+
+
+class Says(nn.Module):
+    """Says what it is told to, whatever it sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = nn.Parameter(torch.from_numpy(TOLD))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.said
+
+
+def test_distillation_is_cross_entropy_and_the_divergence_from_the_teacher():
+    objective = Distillation(class_counts=COUNTS, teacher=Says(), weight=0.3, temperature=2.0)
+    p, q = softmax(TOLD / 2, 1), log_softmax(COVERED / 2, 1)
+    expected = 0.7 * cross_entropy(COVERED) + 0.3 * 4 * float((p * (np.log(p) - q)).sum(1).mean())
+    found = objective(Outputs(torch.from_numpy(COVERED)), batch(clean=torch.zeros(5, 1)))
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+    assert float(objective(Outputs(torch.from_numpy(COVERED)), batch())) == pytest.approx(
+        cross_entropy(COVERED)
+    )
+
+
+def test_a_teacher_is_in_no_parameter_no_state_and_no_gradient():
+    objective = Distillation(class_counts=COUNTS, teacher=Says())
+    assert list(objective.parameters()) == []
+    assert objective.state_dict() == {}
+    student = torch.from_numpy(COVERED).requires_grad_()
+    objective(Outputs(student), batch(clean=torch.zeros(5, 1))).backward()
+    assert student.grad is not None
+    assert objective.teacher._network.said.grad is None
+
+
+@pytest.mark.parametrize("make", [Consistency, functools.partial(Distillation, teacher=nn.Linear(7, 7))])
+def test_training_over_pairs_leaves_only_the_network_in_its_checkpoint(make, tmp_path):
+    def items(count: int, **more: Any) -> list[dict[str, torch.Tensor]]:
+        return [
+            {
+                "image": torch.eye(7)[i % 7],
+                "label": torch.tensor(i % 7),
+                **{name: torch.eye(7)[i % 7] for name in more},
+            }
+            for i in range(count)
+        ]
+
+    module = ExpressionClassifier(
+        network=nn.Linear(7, 7), objective=make(class_counts=COUNTS), classes=7, seed=0, scheduler=constant,
+        optimizer=functools.partial(torch.optim.SGD, lr=0.5),
+    )  # fmt: skip
+    trainer = pl.Trainer(
+        accelerator="cpu", max_epochs=20, logger=False, enable_progress_bar=False, enable_model_summary=False,
+        default_root_dir=tmp_path, enable_checkpointing=False,
+    )  # fmt: skip
+    trainer.fit(module, DataLoader(items(28, clean=True), 7), DataLoader(items(7), 7))
+    assert float(trainer.callback_metrics["val_accuracy"]) == 1
+    trainer.save_checkpoint(tmp_path / "last.ckpt")
+    state = torch.load(tmp_path / "last.ckpt", weights_only=True)["state_dict"]
+    assert set(state) == {"network.weight", "network.bias"}
+
+
+def test_odd_settings_are_refused():
+    with pytest.raises(ConfigError, match=r"objective\.weight must be 0 or more"):
+        Consistency(class_counts=COUNTS, weight=-1)
+    with pytest.raises(ConfigError, match=r"objective\.temperature above 0"):
+        Distillation(class_counts=COUNTS, teacher=Says(), temperature=0)
