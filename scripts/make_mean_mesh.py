@@ -2,9 +2,9 @@
 
 No photograph and no downloaded asset goes into it. Simple frontal faces are drawn with ellipses, MediaPipe's Face
 Mesh says where their 468 points lie, and the median of its answers, made symmetric, is the mean face. The triangles
-are the directed 3-cycles of `FACEMESH_TESSELATION`. `--refine` starts from the mesh that is there, draws neutral faces
-with `occlufer.synthesis`, and moves each point by the median of what Face Mesh finds beside it. The mesh in the
-package was made by
+are the directed 3-cycles of `FACE_LANDMARKS_TESSELATION`. `--refine` starts from the mesh that is there, draws
+neutral faces with `occlufer.synthesis`, and moves each point by the median of what Face Mesh finds beside it. The mesh
+in the package was made by
 
     python scripts/make_mean_mesh.py
     python scripts/make_mean_mesh.py --refine    # three times: each needs a process of its own
@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import mediapipe as mp
 import numpy as np
-from mediapipe.python.solutions.face_mesh_connections import FACEMESH_TESSELATION
+from mediapipe.tasks.python.vision import FaceLandmarksConnections
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from occlufer.landmarks.face_mesh import FaceMesh
+from occlufer.landmarks.model import model_file
 from occlufer.synthesis.pose import FACE_HEIGHT
 from occlufer.types import LANDMARK_COUNT, FloatArray, UInt8Array, seeded_rng
 
@@ -105,13 +106,11 @@ def normalised(points_N3: NDArray[np.float64]) -> NDArray[np.float64]:
 def measure(faces: int) -> NDArray[np.float64]:
     """Normalised Face Mesh points of `faces` drawn faces, (found, 468, 3)."""
     found = []
-    options = {"static_image_mode": True, "max_num_faces": 1, "refine_landmarks": False}
-    with mp.solutions.face_mesh.FaceMesh(**options) as mesh:
-        for index in range(faces):
-            result = mesh.process(draw_face(seeded_rng(0, index))).multi_face_landmarks
-            if result:
-                points = np.array([(point.x, point.y, point.z) for point in result[0].landmark])
-                found.append(normalised(points * SIZE))
+    mesh = FaceMesh(model_file(None, on_message=print), 0.5)
+    for index in range(faces):
+        points_N3 = mesh.find(draw_face(seeded_rng(0, index)))
+        if points_N3 is not None:
+            found.append(normalised(points_N3.astype(np.float64)))
     print(f"{len(found)} of {faces} drawn faces were found.")
     return np.array(found)
 
@@ -128,8 +127,8 @@ def mirror_of(points_N3: NDArray[np.float64]) -> NDArray[np.int64]:
 def triangles_of(points_N3: NDArray[np.float64]) -> NDArray[np.int64]:
     """The 852 triangles of the tesselation, clockwise as seen from outside."""
     after: dict[int, set[int]] = {}
-    for start, end in FACEMESH_TESSELATION:
-        after.setdefault(start, set()).add(end)
+    for edge in FaceLandmarksConnections.FACE_LANDMARKS_TESSELATION:
+        after.setdefault(edge.start, set()).add(edge.end)
     cycles = {tuple(sorted((a, b, c))) for a in after for b in after[a] for c in after[b] if a in after[c]}
     # A ring of three points around a fourth is a cycle as well: each of its edges then has three triangles, not two.
     uses = Counter(edge for cycle in cycles for edge in combinations(cycle, 2))
@@ -144,7 +143,8 @@ def _wound_alike(triangles: NDArray[np.int64], points_N3: NDArray[np.float64]) -
     From the screen alone the sides of the head and the nostrils, which face away, would come out wrong.
     """
     a, b, c = (points_N3[triangles[:, corner], :2] for corner in range(3))
-    area = np.cross(b - a, c - a)
+    ab, ac = b - a, c - a
+    area = ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]
     start = int(np.abs(area).argmax())
     if area[start] < 0:
         triangles[start] = triangles[start][[0, 2, 1]]
@@ -180,16 +180,15 @@ def refined(faces: int) -> dict[str, NDArray[Any]]:
         mesh = dict(stored)
     still = np.zeros(len(UNIT_NAMES), np.float32)
     steps = []
-    with mp.solutions.face_mesh.FaceMesh(static_image_mode=True, max_num_faces=1) as finder:
-        for index in range(faces):
-            identity = draw_identity(seeded_rng(1, index))
-            scene = draw_scene(seeded_rng(2, index), DIFFICULTIES["easy"])
-            scene = replace(scene, yaw=0.0, pitch=0.0, roll=0.0, span=0.5, blur=0.0, noise=0.0)
-            face = render(identity, still, still, scene, 256)
-            result = finder.process(face.image_HWC).multi_face_landmarks
-            if result:
-                found = np.array([(point.x, point.y, 0) for point in result[0].landmark]) * 256
-                steps.append((found - face.landmarks_N3) * [1, 1, 0] * FACE_HEIGHT / (0.5 * 256))
+    finder = FaceMesh(model_file(None, on_message=print), 0.5)
+    for index in range(faces):
+        identity = draw_identity(seeded_rng(1, index))
+        scene = draw_scene(seeded_rng(2, index), DIFFICULTIES["easy"])
+        scene = replace(scene, yaw=0.0, pitch=0.0, roll=0.0, span=0.5, blur=0.0, noise=0.0)
+        face = render(identity, still, still, scene, 256)
+        found = finder.find(face.image_HWC)
+        if found is not None:
+            steps.append((found - face.landmarks_N3) * [1, 1, 0] * FACE_HEIGHT / (0.5 * 256))
     step = np.median(steps, axis=0)
     step = (step + step[mesh["mirror"]] * [-1, 1, 1]) / 2
     print(

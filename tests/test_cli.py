@@ -194,3 +194,20 @@ def test_a_table_shows_every_value_with_thousands_marked():
     canvas.file.close()
     for part in ("Faces", "train", "28,709", "0.25", "[test]"):
         assert part in text
+
+
+def test_an_opencv_that_wants_a_display_is_told_with_its_cure(monkeypatch, capsys):
+    def fail(*words, **options):
+        raise ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
+
+    monkeypatch.setattr(cli.runpy, "run_module", fail)
+    with pytest.raises(SystemExit, match="1"):
+        run(monkeypatch, "prepare")
+    assert f"{sys.executable} -m pip install --force-reinstall" in capsys.readouterr().err
+
+
+def test_the_package_runs_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "occlufer", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"occlufer {__version__}\n"

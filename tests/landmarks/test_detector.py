@@ -221,3 +221,18 @@ def test_mediapipe_says_nothing_and_we_are_heard() -> None:
     )
     assert done.returncode == 0
     assert done.stderr == "['missed: no face', 'wide border', 'wide border']\n"
+
+
+def test_a_training_after_the_search_is_not_killed() -> None:
+    """Lightning writes back, when it ends, the handlers that Python knows of; mediapipe's profiler goes on ticking."""
+    done = run_python(
+        "import signal\n"
+        "from landmark_fakes import draw_face\n"
+        "from occlufer.landmarks.detector import DetectorSettings, LandmarkDetector\n"
+        "detector = LandmarkDetector(settings=DetectorSettings())\n"
+        "detector.detect(draw_face(64))\n"
+        "signal.signal(signal.SIGPROF, signal.getsignal(signal.SIGPROF))\n"
+        "for _ in range(60):\n"
+        "    detector.detect(draw_face(64))\n"
+    )
+    assert (done.returncode, done.stderr) == (0, "")

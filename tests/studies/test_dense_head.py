@@ -90,7 +90,7 @@ def test_dense_layers_start_as_those_of_keras():
     for layer in network("resnet50", size=64).head:
         if isinstance(layer, nn.Linear):
             bound = (6 / (layer.in_features + layer.out_features)) ** 0.5
-            assert 0.95 * bound < float(layer.weight.detach().abs().max()) <= bound
+            assert 0.95 * bound < float(layer.weight.detach().abs().max()) <= bound * (1 + 1e-6)  # float32
             assert not layer.bias.any()
 
 

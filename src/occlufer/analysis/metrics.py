@@ -106,7 +106,8 @@ def recall_of(matrices: ArrayLike) -> NDArray[np.float64]:
     counts = np.asarray(matrices, dtype=np.float64)
     faces = counts.sum(axis=-1)
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
-    return np.divide(hits, faces, out=np.full_like(faces, np.nan), where=faces > 0)
+    recall: NDArray[np.float64] = np.divide(hits, faces, out=np.full_like(faces, np.nan), where=faces > 0)
+    return recall
 
 
 def _checked(predictions: pd.DataFrame, column: str) -> NDArray[np.int64]:

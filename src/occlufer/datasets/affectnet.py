@@ -152,7 +152,7 @@ def _read(root: Path, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
         notes = (*notes, f"Left out, since they show none of the seven expressions: {counts}.")
     if not rows:
         raise _wrong_layout(root, name)
-    return pd.DataFrame(rows, columns=list(COLUMNS)), notes
+    return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object), notes
 
 
 def _expressions(folder: Path, numbers: list[str], name: str) -> list[str | None]:

@@ -176,4 +176,4 @@ def faces_of(recordings: list[Recording], *, neutral_frames: int, apex_frames: i
         for frame, expression in labelled:
             label = EXPRESSIONS.index(str(expression))
             rows.append((PurePosixPath(frame).stem, frame, label, "train", recording.subject))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)

@@ -146,7 +146,7 @@ def _frame(files: list[NamedFile], name: str) -> tuple[pd.DataFrame, tuple[str, 
             f"{name}: folder and file name contradict each other in {named(contradictions)}. In {_LIKE} the sets are "
             f"{_numbered(set_names)} and the emotions {_numbered(EMOTIONS)}. Unpack the dataset again."
         )
-    frame = pd.DataFrame(rows, columns=[*COLUMNS, "camera"])
+    frame = pd.DataFrame(rows, columns=[*COLUMNS, "camera"], dtype=object)
     return frame, odd_names(loose, f"test_set/Anger/{_LIKE}")
 
 

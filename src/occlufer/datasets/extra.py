@@ -128,7 +128,7 @@ def _joined(manifest: Manifest, made: list[_Made]) -> Manifest:
     for image in made:
         source = manifest.row(image.source_row)
         rows.append((_PREFIX + image.path, image.path, source.label, "train", source.subject))
-    more = pd.DataFrame(rows, columns=list(COLUMNS))
+    more = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
     frame = pd.concat([manifest.frame, more], ignore_index=True) if rows else manifest.frame
     # Checked again for the keys; classes that the dataset's own limit left empty stay its affair.
     repeated = frame["key"].duplicated()

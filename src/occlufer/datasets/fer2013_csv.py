@@ -70,7 +70,7 @@ def read_csv(path: Path, *, labels: Sequence[str | None] = CSV_LABELS) -> CsvFac
         ) from None
     if not rows:
         raise DatasetError(f"{path} holds column names but no rows. Unpack the dataset again.")
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
     if not (frame["split"] == "test").any():
         frame.loc[frame["split"] == "validation", "split"] = "test"
     return CsvFaces(frame, np.frombuffer(bytes(pixels), np.uint8).reshape(-1, SIDE, SIDE))

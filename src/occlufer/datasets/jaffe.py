@@ -99,7 +99,7 @@ class JAFFE(StoredFaces):
             for file in files
             for person, code in [file.parts]
         ]
-        frame = pd.DataFrame(rows, columns=list(COLUMNS))
+        frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
         counts = check_counts(frame.assign(split="all"), _PUBLISHED, name=name, title="JAFFE")
         self._assemble(assembly, frame, FileStore(self.root), notes=(*odd, *counts))
 

@@ -107,7 +107,7 @@ def _frame(files: list[NamedFile]) -> pd.DataFrame:
         _, sex, number, code, angle = file.parts
         label = EXPRESSIONS.index(CODES[code])
         rows.append((file.key, file.path, label, "train", sex + number, angle))
-    return pd.DataFrame(rows, columns=[*COLUMNS, "angle"])
+    return pd.DataFrame(rows, columns=[*COLUMNS, "angle"], dtype=object)
 
 
 def make_fake(

@@ -92,13 +92,15 @@ class Manifest:
         _check_keys(frame, name)
         extra = [column for column in frame.columns if column not in COLUMNS]
         clean = frame[[*COLUMNS, *extra]].reset_index(drop=True)
-        subject = clean["subject"].astype(object)
+        # Columns of Python objects: a subject that is not known is None, and a name may hold what is no Unicode.
+        known = clean["subject"].notna()
+        subject = [str(who) if there else None for who, there in zip(clean["subject"], known, strict=True)]
         clean = clean.assign(
             key=clean["key"].astype(object),
             source=clean["source"].astype(object),
             label=clean["label"].astype(np.int64),
             split=clean["split"].astype(object),
-            subject=subject.map(str).where(subject.notna(), None),
+            subject=pd.Series(subject, dtype=object),
         )
         manifest = cls(clean, name=name, classes=declared)
         _check_empty_classes(manifest)
@@ -170,7 +172,8 @@ class Manifest:
 def named(offenders: Iterable[object]) -> str:
     """A few offenders for a message: `'a', 'b', 'c', 'd', 'e' and 7 more (12 in all)`."""
     everyone = list(offenders)
-    text = ", ".join(repr(offender) for offender in everyone[:_SHOWN])
+    plain = (each.item() if isinstance(each, np.generic) else each for each in everyone[:_SHOWN])
+    text = ", ".join(map(repr, plain))  # numpy 2 would write np.str_('a')
     rest = len(everyone) - _SHOWN
     return f"{text} and {rest} more ({len(everyone)} in all)" if rest > 0 else text
 

@@ -143,7 +143,7 @@ def _read_official(root: Path, labels: Path, name: str) -> tuple[pd.DataFrame, t
             )
         source = f"Image/aligned/{key}_aligned.jpg"
         rows.append((key, source, _label(cells[1], f"{labels}, line {line}"), match.group(1), None))
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
     listed = {Path(source).name for source in frame["source"]}
     missing = sorted(listed - present)
     if missing or not listed:

@@ -247,7 +247,7 @@ class _Listing:
             notes.append(f"Files left out because their names are not those of images: {named(self.others)}.")
         if self.loose:
             notes.append(f"Images left out because they lie in no class folder: {named(self.loose)}.")
-        frame = pd.DataFrame(self.rows, columns=list(COLUMNS))
+        frame = pd.DataFrame(self.rows, columns=list(COLUMNS), dtype=object)
         classes = tuple(expression for expression in EXPRESSIONS if expression in self.classes)
         return Tree(frame, classes, split_folders, tuple(notes))
 

@@ -1,11 +1,9 @@
-"""Finds the 468-point face mesh in one image. The only importer of mediapipe, and only when it is used."""
+"""Finds the 468-point face mesh in one image, by a cascade of looks at it."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
-import importlib.metadata
 import json
 import os
 import threading
@@ -16,9 +14,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+from occlufer.landmarks.face_mesh import FaceMesh
+from occlufer.landmarks.model import model_file, model_identity
 from occlufer.landmarks.topology import FACE_OVAL, mirrored
-from occlufer.quiet import GREETINGS, quiet_native_code
-from occlufer.types import LANDMARK_COUNT, ConfigError, FloatArray, LandmarkError, UInt8Array, unknown_name
+from occlufer.types import ConfigError, FloatArray, LandmarkError, UInt8Array, unknown_name
 
 CODE_VERSION = 1
 """Part of the fingerprint: raise it whenever this file would find other landmarks with the same settings."""
@@ -99,6 +98,8 @@ class DetectorSettings:
         centre_range: where the centre of the face oval may lie, as shares of the image's width and height.
         min_side: an image with a shorter side is not searched: Face Mesh sees faces in a few noisy pixels.
         max_side: a larger image is shrunk to this side for the search; landmarks are pixels of the original.
+        model: a MediaPipe face landmarker of one's own (`face_landmarker.task`); None: the one that is made once, see
+            `landmarks.model`.
         workers: processes of the pool; None: one a core. Not part of the fingerprint: it changes no landmark.
     """
 
@@ -107,6 +108,7 @@ class DetectorSettings:
     centre_range: tuple[float, float] = (0.2, 0.8)
     min_side: int = 16
     max_side: int = 1024
+    model: str | None = None
     workers: int | None = None
 
     def __post_init__(self) -> None:
@@ -126,12 +128,16 @@ class DetectorSettings:
             raise ConfigError(f"landmarks.workers is {self.workers}; give 0 or more, or null for all cores.")
 
     def fingerprint(self) -> str:
-        """12 hex digits of all that changes a landmark: settings, mediapipe's version, code version."""
+        """12 hex digits of all that changes a landmark: the model, the settings, the version of this file.
+
+        Not mediapipe's version: the same model gives the same mesh, to .0004 of the face's width.
+        Raises `LandmarkError` when `model` cannot be read.
+        """
         identity = dataclasses.asdict(self)
-        del identity["workers"]
+        del identity["workers"], identity["model"]
         for stage, letter in zip(identity["stages"], "ABDEFGHIJKLMN", strict=False):
             stage["name"] = letter  # a name changes no landmark; these are what caches were first made with
-        identity |= {"mediapipe": _mediapipe_version(), "code": CODE_VERSION}
+        identity |= {"mediapipe": model_identity(self.model), "code": CODE_VERSION}
         return hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=6).hexdigest()
 
 
@@ -147,13 +153,6 @@ def _as_stage(stage: Stage | Mapping[str, Any]) -> Stage:
     if missing:
         raise ConfigError(f"landmarks.stages: the stage {dict(stage)} lacks {', '.join(missing)}.")
     return Stage(**dict(stage))
-
-
-def _mediapipe_version() -> str:
-    try:
-        return importlib.metadata.version("mediapipe")
-    except importlib.metadata.PackageNotFoundError:
-        return "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +177,8 @@ class LandmarkDetector:
 
     def __init__(self, *, settings: DetectorSettings) -> None:
         self._settings = settings
-        self._meshes: dict[float, _FaceMesh] = {}
+        self._model = model_file(settings.model)
+        self._meshes: dict[float, FaceMesh] = {}
         self._process = os.getpid()
         self._lock = threading.Lock()
 
@@ -225,7 +225,7 @@ class LandmarkDetector:
 
     def _try(self, stage: Stage, small_HWC: UInt8Array, image_hw: Sequence[int]) -> FloatArray | None:
         if stage.threshold not in self._meshes:
-            self._meshes[stage.threshold] = _FaceMesh(stage.threshold)
+            self._meshes[stage.threshold] = FaceMesh(self._model, stage.threshold)
         shown_HWC, offset, shown_hw = _show(small_HWC, stage)
         found_N3 = self._meshes[stage.threshold].find(shown_HWC)
         return None if found_N3 is None else _to_original(found_N3, offset, shown_hw, image_hw)
@@ -284,43 +284,3 @@ def _plausible(landmarks_N3: FloatArray, image_hw: Sequence[int], settings: Dete
     low, high = settings.centre_range
     wide = (high_2 - low_2)[0] >= settings.min_face_share * min(image_hw[0], image_hw[1])
     return bool(wide and (centre_2 >= low).all() and (centre_2 <= high).all())
-
-
-class _FaceMesh:
-    """One mediapipe graph: still mode, one face, 468 points without irises. Made by the first `find`."""
-
-    def __init__(self, threshold: float) -> None:
-        self._threshold = threshold
-        self._graph: Any = None
-        self._greeted = False
-
-    def find(self, shown_HWC: UInt8Array) -> FloatArray | None:
-        """The mesh in pixels of this image, float (468, 3), or None."""
-        # Both networks greet on standard error, at some time between their making and their first answer.
-        with contextlib.nullcontext() if self._greeted else quiet_native_code(GREETINGS):
-            self._graph = self._graph or _make_graph(self._threshold)
-            faces = self._graph.process(shown_HWC).multi_face_landmarks
-        if not faces:
-            return None
-        self._greeted = True
-        height, width = shown_HWC.shape[:2]
-        points_N3 = np.array([(point.x, point.y, point.z) for point in faces[0].landmark], np.float64)
-        assert points_N3.shape == (LANDMARK_COUNT, 3)
-        return np.asarray(points_N3 * (width, height, width), np.float32)
-
-
-def _make_graph(threshold: float) -> Any:
-    try:
-        from mediapipe.python.solutions import face_mesh
-    except (ImportError, AttributeError) as error:
-        raise LandmarkError(
-            f"mediapipe cannot be loaded ({error}). occlufer needs mediapipe 0.10.21, the last release with "
-            "Face Mesh inside, on Python 3.11 or 3.12: run `make setup`, or pip install -c constraints.txt."
-        ) from error
-    return face_mesh.FaceMesh(
-        static_image_mode=True,
-        max_num_faces=1,
-        refine_landmarks=False,
-        min_detection_confidence=threshold,
-        min_tracking_confidence=threshold,
-    )

@@ -10,7 +10,7 @@ import numpy as np
 
 from occlufer.landmarks import topology
 from occlufer.occlusion.compositing import Placement, Template
-from occlufer.occlusion.warp import MEAN_LENGTH, Float64, InverseMap, Profile, thin_plate
+from occlufer.occlusion.warp import MEAN_LENGTH, Float64, Floats, InverseMap, Profile, thin_plate
 from occlufer.occlusion.worn import Wear, Worn
 from occlufer.types import FloatArray
 
@@ -81,7 +81,7 @@ def _pulled_down(inverse: InverseMap, severity: float) -> InverseMap:
         return inverse
     severity = max(severity, _LEAST_PULL)
 
-    def pulled(points_P2: Float64) -> Float64:
+    def pulled(points_P2: Float64) -> Floats:
         canonical = inverse(points_P2)
         x, y = canonical[:, 0], canonical[:, 1]
         x *= 1 + _NARROWING * (1 - severity) * np.minimum(np.maximum((y - 0.35) / 0.6, 0.0), 1.0)

@@ -20,7 +20,7 @@ from occlufer.types import FloatArray
 
 Float64 = NDArray[np.float64]
 Floats = NDArray[np.floating[Any]]
-InverseMap = Callable[[Float64], Float64]
+InverseMap = Callable[[Float64], Floats]
 """Image points (P, 2) in pixels -> canonical points (P, 2)."""
 
 MEAN_LENGTH = 1.758

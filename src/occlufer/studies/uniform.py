@@ -44,7 +44,7 @@ class UniformClassifier(nn.Module):
 
     def forward(self, image_BCHW: torch.Tensor) -> torch.Tensor:
         """Logits float32 (B, K) of images float (B, C, S, S): 0, and a thousandth for the drawn class."""
-        images: np.ndarray = image_BCHW.detach().float().contiguous().cpu().numpy()  # type: ignore[type-arg]
+        images: np.ndarray = image_BCHW.detach().float().contiguous().cpu().numpy()
         drawn = [
             int(seeded_rng(*self.words, zlib.crc32(image.tobytes())).integers(self.num_classes))
             for image in images

@@ -32,7 +32,8 @@ def cover(xy_V2: FloatArray, depth_V: FloatArray, triangles_K3: IntArray, size: 
 
 
 def interpolate(
-    xy_V2: FloatArray, values_VC: FloatArray, triangles_K3: IntArray, rows_P: IntArray, x_P: IntArray, y_P: IntArray
+    xy_V2: FloatArray, values_VC: FloatArray, triangles_K3: IntArray, rows_P: NDArray[np.int32], x_P: IntArray,
+    y_P: IntArray,
 ) -> FloatArray:  # fmt: skip
     """Vertex values at pixels, float32 (C, P).
 

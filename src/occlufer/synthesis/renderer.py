@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from occlufer.synthesis import shading
 from occlufer.synthesis.deform import JAW_DROP, UNIT_NAMES
@@ -59,7 +60,7 @@ class _Layer:
 
     y_P: IntArray
     x_P: IntArray
-    triangle_P: IntArray
+    triangle_P: NDArray[np.int32]
     values_CP: FloatArray
 
 
@@ -86,7 +87,7 @@ def render(
     if shell is not None and (style.hang or style.curl):  # the far half of short hair is hidden by the head
         _paint_back_hair(picture, shell, camera, identity, scene)
     depth = np.full((large, large), 1e3, np.float32)
-    units = (units_left + units_right) / 2
+    units = (units_left + units_right) * np.float32(0.5)
     _paint_head(picture, depth, still, turned, normals, camera, identity, units, scene)
     if shell is not None:
         _paint_front_hair(picture, depth, shell, camera, identity, scene)

@@ -146,7 +146,7 @@ def _draw_into(folder: Path, task: Task, workers: int | None, on_progress: Progr
 def _header(handle: BinaryIO, shape: tuple[int, ...], dtype: str) -> None:
     """The head of a .npy file, version 1 (numpy.lib.format); dtype as numpy spells it in files."""
     fields = {"descr": dtype, "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(handle, fields)  # type: ignore[no-untyped-call]
+    np.lib.format.write_array_header_1_0(handle, fields)
 
 
 def _digest(path: Path) -> str:

@@ -228,11 +228,11 @@ def brow_outline(shape: tuple[float, float, float], side: int) -> FloatArray:
         mirror = mean_head().mirror_N
         pairs = [(int(mirror[a]), int(mirror[b])) for a, b in pairs]
     upper, lower = _uv([pair[0] for pair in pairs]), _uv([pair[1] for pair in pairs])
-    middle = (upper * 0.45 + lower * 0.55).copy()
+    middle: FloatArray = upper * np.float32(0.45) + lower * np.float32(0.55)
     middle[:, 1] -= shape[1] * np.array([0.0, 0.8, 1.6, 1.2, 0.0])
     middle = _smooth_path(middle, 12)
-    half = np.interp(np.linspace(0, 4, 12), range(5), (1.4, 1.9, 1.8, 1.4, 0.5)) * shape[0]
-    half = half.astype(np.float32)[:, None] * np.array([0.1, 1], np.float32)
+    width = np.interp(np.linspace(0, 4, 12), range(5), (1.4, 1.9, 1.8, 1.4, 0.5)) * shape[0]
+    half = width.astype(np.float32)[:, None] * np.array([0.1, 1], np.float32)
     return np.concatenate([middle - half, (middle + half)[::-1]])
 
 

@@ -80,7 +80,8 @@ class Canvas:
 
         `body` is the coverage of the occluder without its straps; by default `alpha`.
         """
-        rgb, alpha = (rgb + rgb[:, ::-1]) / 2, (alpha + alpha[:, ::-1]) / 2
+        half = np.float32(0.5)
+        rgb, alpha = (rgb + rgb[:, ::-1]) * half, (alpha + alpha[:, ::-1]) * half
         return Template.from_straight(rgb, alpha, (-self.half_width, self.top), self.resolution, body_HW=body)
 
     def _fixed(self, path: Points | Floats) -> NDArray[np.int32]:
@@ -112,14 +113,14 @@ def smooth(outline: Points, *, rounds: int = 3) -> NDArray[np.float64]:
     return points
 
 
-def smoothstep(low: float, high: float, value: FloatArray) -> FloatArray:
+def smoothstep(low: float, high: float, value: Floats) -> FloatArray:
     """0 below `low`, 1 above `high`, smooth between; `low` may be the larger."""
     at = np.clip((value - low) / (high - low), 0.0, 1.0)
     stepped: FloatArray = (at * at * (3.0 - 2.0 * at)).astype(np.float32)
     return stepped
 
 
-def bump(centre: float | FloatArray, width: float, value: FloatArray) -> FloatArray:
+def bump(centre: float | FloatArray, width: float, value: Floats) -> FloatArray:
     """A bell of height 1 about `centre`."""
     bell: FloatArray = np.exp(-0.5 * ((value - centre) / width) ** 2).astype(np.float32)
     return bell

@@ -99,7 +99,7 @@ def patterned(rgb: FloatArray, pattern: str, x: FloatArray, y: FloatArray) -> Fl
         bars = [
             smoothstep(-0.2, 0.2, np.sin(2 * np.pi * np.abs(v) / 0.18).astype(np.float32)) for v in (x, y)
         ]
-        print_ = (bars[0] + bars[1]) / 2
+        print_ = (bars[0] + bars[1]) * np.float32(0.5)
     toward = np.float32(235.0 if rgb.mean() < 130 else 40.0)
     strength = np.float32(0.55 if toward > 130 else 0.35)
     printed: FloatArray = rgb + (toward - rgb) * (strength * print_)[..., None]
