@@ -28,13 +28,9 @@ _TARGET = re.compile(r"^\s*_target_:\s*([\w.]+)", re.MULTILINE)
 
 
 def stored_settings(run: Run, *, trusted: Sequence[str]) -> dict[str, Any]:
-    """config.yaml of a run folder, checked by `check_targets`; raises `RunError` when damaged or not to be trusted."""
-    config, where = run.config(), f"{run.folder}/config.yaml"
-    for name, node in config.items():
-        if name not in _NOT_BUILT:
-            check_targets(node, where, trusted=trusted, is_dataset=name == "dataset")
-    model = config.get("model")
-    _check_sources(model, where, trusted)
+    """config.yaml of a run folder, checked by `check_settings`; raises `RunError` when damaged or not to be trusted."""
+    config = run.config()
+    check_settings(config, f"{run.folder}/config.yaml", trusted=trusted)
     return config
 
 
@@ -47,6 +43,14 @@ def stored_conditions(run: Run, *, trusted: Sequence[str]) -> dict[str, Any]:
         raise RunError(f"{path} does not hold the occluders of the test conditions.")
     check_targets(content, str(path), trusted=trusted)
     return content
+
+
+def check_settings(config: Mapping[str, Any], where: str, *, trusted: Sequence[str] = ()) -> None:
+    """Check what a run's configuration would build when it is used again, group by group; see `check_targets`."""
+    for name, node in config.items():
+        if name not in _NOT_BUILT:
+            check_targets(node, where, trusted=trusted, is_dataset=name == "dataset")
+    _check_sources(config.get("model"), where, trusted)
 
 
 def _check_sources(node: Any, where: str, trusted: Sequence[str]) -> None:

@@ -29,7 +29,7 @@ from occlufer.learning.objectives.cross_entropy import CrossEntropy
 from occlufer.occlusion.base import Occluder
 from occlufer.settings import conf_folder
 from occlufer.tracking import Mirror
-from occlufer.trust import check_targets
+from occlufer.trust import check_settings
 from occlufer.types import EXPRESSIONS, ConfigError, seeded_rng
 
 CONF = conf_folder()
@@ -125,8 +125,7 @@ def test_every_option_composes_and_fits_what_it_names(command, group, option):
     assert found or group in ("paths", "grid"), f"{group}/{option} builds nothing"
     for target in found:
         fits(target)
-    if group != "trainer":  # `evaluate` brings its own
-        check_targets({name: part for name, part in config.items() if name != "trainer"}, "conf")
+    check_settings(config, "conf")
 
 
 def fits(node: dict[str, Any]) -> None:

@@ -42,7 +42,7 @@ from occlufer.landmarks.cache import LandmarkCache
 from occlufer.occlusion.templates.own import MaskPack, read_picture
 from occlufer.runs import Run
 from occlufer.settings import conf_folder
-from occlufer.trust import check_targets
+from occlufer.trust import stored_settings
 from occlufer.types import OccluferError
 
 _SECONDS = 30  # a case takes milliseconds; this is to tell a hang from a slow machine
@@ -192,7 +192,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def read_config(run: Run) -> None:
-    check_targets(run.config(), "here")
+    stored_settings(run, trusted=[])
 
 
 @pytest.mark.parametrize(
