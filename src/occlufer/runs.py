@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from occlufer.files import atomic_path, held, write_text
+from occlufer.reading import check_size, printable, read_json, read_yaml
 from occlufer.settings import rename_moved
 from occlufer.types import EXPRESSIONS, RunError
 
@@ -51,6 +52,12 @@ PREDICTION_COLUMNS: tuple[str, ...] = (
     "covered_share",  # float32 0..1, share of the face oval's pixels under the occluder
     "content",  # str, hex digest of the image: the same key with other pixels is another face; null in older runs
 )
+_TABLES: Mapping[str, tuple[str, ...]] = {
+    "history.csv": ("epoch",),
+    "coverage.csv": ("split", "expression", "faces", "used", "dropped"),
+}
+"""Table -> the columns that it must have."""
+_WORDS = ("split", "expression")  # their columns that are no numbers
 _SINCE_THEN = ("content",)  # columns that runs of earlier versions lack
 
 
@@ -138,8 +145,8 @@ class Run:
         if self.finished or not path.is_file():
             return None
         try:
-            return str(json.loads(path.read_text(encoding="utf-8"))["message"])
-        except (OSError, ValueError, KeyError, TypeError):
+            return str(read_json(path)["message"])
+        except (RunError, KeyError, TypeError):
             return "its failure.json cannot be read."
 
     @property
@@ -158,13 +165,12 @@ class Run:
         if not path.is_file():
             raise RunError(f"{self.folder} is not a finished run: it has no run.json. {self.state()}")
         try:
-            fields = json.loads(path.read_text(encoding="utf-8"))
-            found = fields.get("format")
-        except (OSError, ValueError, AttributeError) as error:  # ValueError: no JSON, or no UTF-8
-            raise RunError(
-                f"{path} cannot be read ({error}). Delete the run folder and train again."
-            ) from error
-        if found != FORMAT:
+            fields = read_json(path)
+        except RunError as error:
+            raise RunError(f"{error} Delete the run folder and train again.") from error
+        if not isinstance(fields, dict):
+            raise RunError(f"{path} cannot be read (no record). Delete the run folder and train again.")
+        if (found := fields.get("format")) != FORMAT:
             raise RunError(
                 f"{path} has format {found!r}, this version of occlufer reads format {FORMAT}. "
                 "Read it with the version that wrote it (environment.json names it), or train again."
@@ -189,11 +195,12 @@ class Run:
     def progress(self) -> Progress:
         """How far the training is, from history.csv; light enough to be asked every second."""
         try:
+            check_size(self.folder / "history.csv")
             with (self.folder / "history.csv").open(encoding="utf-8", newline="") as handle:
                 rows = list(csv.DictReader(handle))
             scores = [float(row.get("val_f1_macro") or math.nan) for row in rows]
             seconds = float(rows[-1].get("seconds") or 0) if rows else 0.0
-        except (OSError, ValueError, TypeError, csv.Error):  # as for a run that has not begun
+        except (RunError, OSError, ValueError, TypeError, csv.Error):  # as for a run that has not begun
             return Progress()
         return Progress(len(rows), max((s for s in scores if not math.isnan(s)), default=math.nan), seconds)
 
@@ -201,9 +208,9 @@ class Run:
         """The resolved configuration, in today's names; raises `RunError` when it is missing or damaged."""
         path = self.folder / "config.yaml"
         try:
-            config = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:  # ValueError: no UTF-8
-            raise RunError(f"{path} cannot be read ({error}). Is {self.folder} a run folder?") from error
+            config = read_yaml(path)
+        except RunError as error:
+            raise RunError(f"{error} Is {self.folder} a run folder?") from error
         if not isinstance(config, dict):
             raise RunError(f"{path} holds no configuration. Is {self.folder} a run folder?")
         rename_moved(config)
@@ -226,23 +233,53 @@ class Run:
             raise RunError(
                 f"{path} lacks the columns {', '.join(missing)}; it was written by another version."
             )
+        odd = [name for name in frame["condition"].unique() if str(name) != printable(str(name))]
+        if odd:
+            raise RunError(f"{path} cannot be read (conditions with control characters: {odd}).")
         return frame[list(PREDICTION_COLUMNS)]
 
     def history(self) -> pd.DataFrame:
-        """history.csv, one row an epoch; empty when there is none yet."""
-        return self._table("history.csv", ["epoch"])
+        """history.csv, one row an epoch; empty when there is none yet, or a damaged one."""
+        return self._table("history.csv")
 
     def coverage(self) -> pd.DataFrame:
-        """coverage.csv: split, expression, faces, used, dropped; empty when there is none."""
-        return self._table("coverage.csv", ["split", "expression", "faces", "used", "dropped"])
+        """coverage.csv: split, expression, faces, used, dropped; empty when there is none, or a damaged one."""
+        return self._table("coverage.csv")
 
-    def _table(self, name: str, columns: list[str]) -> pd.DataFrame:
+    def check_tables(self) -> None:
+        """Raise `RunError` when history.csv or coverage.csv is there and damaged: a report would lack it unseen."""
+        for name in _TABLES:
+            if (self.folder / name).exists():
+                self._read_table(name)
+
+    def _table(self, name: str) -> pd.DataFrame:
         import pandas as pd
 
         try:
-            return pd.read_csv(self.folder / name)
-        except (OSError, ValueError):  # pandas' parser errors and bytes that are no UTF-8 are ValueErrors
-            return pd.DataFrame(columns=columns)
+            return self._read_table(name)
+        except RunError:
+            return pd.DataFrame(columns=[*_TABLES[name]])
+
+    def _read_table(self, name: str) -> pd.DataFrame:
+        import pandas as pd
+
+        path = self.folder / name
+        check_size(path)
+        try:
+            table = pd.read_csv(path)
+        except (
+            OSError,
+            ValueError,
+        ) as error:  # pandas' parser errors and bytes that are no UTF-8 are ValueErrors
+            raise RunError(f"{path} cannot be read ({error}).") from error
+        wrong: list[object] = [column for column in _TABLES[name] if column not in table]
+        wrong += [column for column in table
+                  if pd.api.types.is_numeric_dtype(table[column]) == (column in _WORDS) and len(table)]  # fmt: skip
+        if wrong:
+            raise RunError(
+                f"{path} cannot be read (columns missing, or no numbers: {', '.join(map(str, wrong))})."
+            )
+        return table
 
     def write_json(self, name: str, content: object) -> None:
         """Write a JSON file into the run folder, atomically."""
@@ -269,14 +306,6 @@ class Run:
         """Write run.json: from now on the run is trusted."""
         (self.folder / "failure.json").unlink(missing_ok=True)
         self.write_json("run.json", dataclasses.asdict(summary))
-
-
-def read_json(path: Path) -> Any:
-    """The contents of a JSON file of a run folder; raises `RunError` when it is missing or damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:  # ValueError: no JSON, or no UTF-8
-        raise RunError(f"{path} cannot be read ({error}).") from error
 
 
 def refuse_links(folder: Path, *names: str) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from occlufer.files import write_text
+from occlufer.reading import read_json
 from occlufer.runs import Run, check_study, now
 from occlufer.types import RunError
 
@@ -91,11 +92,11 @@ def read_sweep(study: Path) -> list[SweepJob]:
     if not path.is_file():
         return []
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         if content["format"] != FORMAT:
             raise ValueError(f"format {content['format']!r}, expected {FORMAT}")
         return [SweepJob(**job | {"overrides": tuple(job["overrides"])}) for job in content["jobs"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (RunError, ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"{path} cannot be read ({error}). Delete it: it only says which runs the last sweep asked for."
         ) from error

@@ -8,7 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from occlufer.runs import Run, read_json
+from occlufer.reading import read_json
+from occlufer.runs import Run
 from occlufer.settings import conf_folder, rename_moved
 from occlufer.types import RunError
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -13,6 +12,7 @@ import pandas as pd
 from occlufer.analysis.conditions import condition_order
 from occlufer.analysis.metrics import score
 from occlufer.analysis.trainings import Training
+from occlufer.reading import read_json
 from occlufer.runs import Run, RunSummary
 from occlufer.types import RunError
 
@@ -88,6 +88,7 @@ def read_run(run: Run) -> ScoredRun:
         raise RunError(run.state())
     summary = run.summary()
     _check_types(run, summary)
+    run.check_tables()
     predictions = run.predictions()
     predictions = predictions[predictions["split"] == "test"][_COLUMNS]
     if predictions.empty:
@@ -135,8 +136,8 @@ def _config(run: Run) -> dict[str, Any]:
 def environment_of(run: Run) -> dict[str, Any]:
     """environment.json; empty when it is missing or damaged, as no number depends on it."""
     try:
-        content = json.loads((run.folder / "environment.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = read_json(run.folder / "environment.json")
+    except RunError:
         return {}
     return content if isinstance(content, dict) else {}
 

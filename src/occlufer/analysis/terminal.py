@@ -15,6 +15,7 @@ from occlufer.analysis.conditions import condition_order
 from occlufer.analysis.study import Block, Study, load_study
 from occlufer.analysis.tables import matrix_table, of_block, scores_table
 from occlufer.analysis.trainings import spread_words
+from occlufer.reading import printable
 
 
 def matrix_text(study: Path | Study) -> RenderableType:
@@ -31,8 +32,8 @@ def matrix_text(study: Path | Study) -> RenderableType:
     parts: list[RenderableType] = [_block_table(block, of_block(matrix, block)) for block in loaded.blocks]
     if not parts:
         parts.append(Text("No run of this study is finished."))
-    parts += [Text(f"Left out: {item.name}. {item.reason}") for item in loaded.left_out]
-    parts += [Text(f"Note: {warning}") for warning in loaded.warnings]
+    parts += [Text(printable(f"Left out: {item.name}. {item.reason}")) for item in loaded.left_out]
+    parts += [Text(printable(f"Note: {warning}")) for warning in loaded.warnings]
     return Group(*parts)
 
 

@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from occlufer.building import plain
 from occlufer.commands.hints import spelling_hint
 from occlufer.commands.options import group_options
+from occlufer.reading import printable
 from occlufer.settings import conf_folder
 from occlufer.types import ConfigError, OccluferError, unknown_name
 
@@ -43,7 +44,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], ResultT]], Cal
             try:
                 return task(config)
             except (OccluferError, OmegaConfBaseException) as error:
-                raise CompactHydraException(f"Error: {error}") from error
+                raise CompactHydraException(printable(f"Error: {error}")) from error
 
         app: Callable[[], None] = hydra.main(
             version_base="1.3", config_path=str(conf_folder()), config_name=config_name

@@ -19,6 +19,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from occlufer.reading import printable
+
 if TYPE_CHECKING:
     import pandas as pd  # imported where a frame is shown: what starts a sweep shows none
 
@@ -33,12 +35,12 @@ def say(message: str) -> None:
     """A line of progress for the user, from the first of several ddp processes only."""
     if any(os.environ.get(name, "0") != "0" for name in _RANKS):
         return
-    err.print(message, markup=False, highlight=False)
+    err.print(printable(message), markup=False, highlight=False)
 
 
 def shortened(text: str, most: int = 240) -> str:
     """The text on one line of at most so many characters; the rest is an ellipsis."""
-    line = " ".join(text.split())
+    line = printable(" ".join(text.split()))
     return line if len(line) <= most else f"{line[: most - 2]} …"
 
 
@@ -87,5 +89,7 @@ def table(frame: pd.DataFrame, title: str) -> Table:
         shown.add_column(str(name), justify="right" if numeric else "left")
     for row in frame.itertuples(index=False):
         # A name such as "[test]" would be taken for markup, and vanish.
-        shown.add_row(*(f"{value:,}" if isinstance(value, int) else escape(str(value)) for value in row))
+        shown.add_row(
+            *(f"{value:,}" if isinstance(value, int) else escape(printable(str(value))) for value in row)
+        )
     return shown

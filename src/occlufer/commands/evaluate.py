@@ -76,7 +76,9 @@ def main(config: DictConfig) -> None:
             record_scores(other, fresh, NoMirror())
             other.write_json("conditions.json", asked)
             record_samples(other, data)
-        out.print(f"{run.name} on {faces.name}: {headline(fresh)} -> {other.folder}", highlight=False)
+        out.print(
+            f"{run.name} on {faces.name}: {headline(fresh)} -> {other.folder}", markup=False, highlight=False
+        )
         return
     with locked(run.folder / ".lock"):
         merged, nodes = _merged(run, fresh, asked, trusted=given["trusted"])
@@ -85,7 +87,7 @@ def main(config: DictConfig) -> None:
         record_scores(run, merged, NoMirror())
         run.finish(dataclasses.replace(summary, conditions=tuple(nodes)))
         record_samples(run, make_datamodule(settings, faces, cache, nodes))
-    out.print(f"{run.name}: {headline(fresh)}", highlight=False)
+    out.print(f"{run.name}: {headline(fresh)}", markup=False, highlight=False)
 
 
 def _merged(

@@ -40,9 +40,11 @@ def main(config: DictConfig) -> None:
         if report.looked_at
         else ", nothing to do"
     )
-    out.print(f"{report.found:,} of {report.total:,} faces have landmarks{speed}.", highlight=False)
+    out.print(
+        f"{report.found:,} of {report.total:,} faces have landmarks{speed}.", markup=False, highlight=False
+    )
     stages = ", ".join(f"{stage} {count:,}" for stage, count in report.stages.items())
-    out.print(f"By stage: {stages}. Cache: {cache.path}", highlight=False)
+    out.print(f"By stage: {stages}. Cache: {cache.path}", markup=False, highlight=False)
 
 
 def _look_for_near_duplicates(settings: dict[str, Any], faces: FaceDataset) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ from occlufer.files import clear_leftovers, locked
 from occlufer.inference.network import read_checkpoint
 from occlufer.learning.callbacks import MONITOR, History, HistoryRow
 from occlufer.learning.module import ExpressionClassifier
+from occlufer.reading import read_json
 from occlufer.runs import Run, RunSummary, now
 from occlufer.settings import run_folder
 from occlufer.signals import Terminated, termination
@@ -224,8 +224,8 @@ class Recorder:
 
     def _read_training(self) -> dict[str, Any]:
         try:
-            content = json.loads((self.run.folder / "trained.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):  # ValueError: no JSON, or no UTF-8
+            content = read_json(self.run.folder / "trained.json")
+        except RunError:
             return {}
         whole = isinstance(content, dict) and set(content) == {
             "epochs",

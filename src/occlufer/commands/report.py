@@ -32,8 +32,8 @@ def main(config: DictConfig) -> None:
     ):
         clear_leftovers(part, names)
     out.print(matrix_text(folder))
-    out.print(report.summary, highlight=False)
-    out.print(f"Report: {report.path}", highlight=False)
+    out.print(report.summary, markup=False, highlight=False)
+    out.print(f"Report: {report.path}", markup=False, highlight=False)
 
 
 if __name__ == "__main__":

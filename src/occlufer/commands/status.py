@@ -18,19 +18,20 @@ def main(config: DictConfig) -> None:
     from rich.table import Table
 
     from occlufer.commands.console import out, shortened
+    from occlufer.reading import printable
     from occlufer.sweeps import State, study_status
 
     if config.study is None:
         raise ConfigError("Which study? Give study=NAME (a folder under paths.outputs) or study=PATH.")
     folder = study_folder(config)
     rows = study_status(folder)
-    shown = Table(title=escape(str(folder)), title_justify="left")
+    shown = Table(title=escape(printable(str(folder))), title_justify="left")
     for name in ("run", "state", "epochs", "best macro F1", "reason"):
         shown.add_column(name, overflow="fold")
     for row in rows:
         epochs = f"{row.epochs} of {row.of}" if row.of else "-"
         best = "-" if math.isnan(row.best) else f"{row.best:.3f}"
-        shown.add_row(escape(row.name), row.state, epochs, best, escape(shortened(row.reason)))
+        shown.add_row(escape(printable(row.name)), row.state, epochs, best, escape(shortened(row.reason)))
     out.print(shown)
     counts = Counter(row.state for row in rows)
     out.print(", ".join(f"{counts[state]} {state}" for state in State if counts[state]), highlight=False)
