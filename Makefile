@@ -23,8 +23,8 @@ $(STAMP): pyproject.toml constraints.txt scripts/setup.sh
 
 lint: $(STAMP)  ## ruff: rules and format
 	$(BIN)/python scripts/tree.py --check
-	$(BIN)/ruff check src tests scripts
-	$(BIN)/ruff format --check src tests scripts
+	$(BIN)/ruff check src tests scripts benchmarks
+	$(BIN)/ruff format --check src tests scripts benchmarks
 
 types: $(STAMP)  ## strict mypy on src
 	$(BIN)/mypy
@@ -51,8 +51,8 @@ tree: $(STAMP)  ## write the tree of docs/architecture.md again
 	$(BIN)/python scripts/tree.py
 
 format: $(STAMP)  ## let ruff format the code
-	$(BIN)/ruff check --fix src tests scripts
-	$(BIN)/ruff format src tests scripts
+	$(BIN)/ruff check --fix src tests scripts benchmarks
+	$(BIN)/ruff format src tests scripts benchmarks
 
 clean:  ## delete the environment and the caches of the tools
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

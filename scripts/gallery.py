@@ -23,8 +23,8 @@ from occlufer.occlusion.scores import covered_share
 from occlufer.settings import conf_folder
 from occlufer.synthesis.faces import draw_face
 from occlufer.synthesis.renderer import Face
-from occlufer.synthesis.special import group_picture, special_faces
 from occlufer.types import UInt8Array, seeded_rng
+from special_faces import group_picture, special_faces
 
 OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "images" / "gallery"
 TILE = 112

@@ -37,7 +37,15 @@ def main() -> None:
     old = page.read_text(encoding="utf-8")
     before, rest = old.split(START)
     after = rest.split(END)[1]
-    tree = "\n".join(["```text", *lines_of(ROOT / "src" / "occlufer"), *lines_of(ROOT / "scripts"), "```"])
+    tree = "\n".join(
+        [
+            "```text",
+            *lines_of(ROOT / "src" / "occlufer"),
+            *lines_of(ROOT / "scripts"),
+            *lines_of(ROOT / "benchmarks"),
+            "```",
+        ]
+    )
     new = f"{before}{START}{tree}\n{END}{after}"
     if "--check" in sys.argv:
         if new != old:

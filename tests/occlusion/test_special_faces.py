@@ -15,8 +15,8 @@ from occlufer.occlusion.scores import covered_share, placement_scores
 from occlufer.occlusion.templates.surgical import Surgical
 from occlufer.occlusion.templates.visor import Standalone
 from occlufer.synthesis.renderer import Face
-from occlufer.synthesis.special import group_picture, portrait, special_faces
 from occlufer.types import FloatArray, UInt8Array, seeded_rng
+from special_faces import group_picture, portrait, special_faces
 
 _MASK = FaceMask(artwork=Surgical(colours={"blue": 1, "black": 1}))
 _WHITE = FaceMask(artwork=Surgical(colours={"white": 1}))

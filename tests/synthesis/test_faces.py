@@ -15,8 +15,8 @@ from occlufer.synthesis.mesh import EYE_RINGS, mean_face, mean_head
 from occlufer.synthesis.pose import rotation
 from occlufer.synthesis.renderer import render
 from occlufer.synthesis.scene import Scene, draw_scene
-from occlufer.synthesis.sheet import contact_sheet
 from occlufer.types import EXPRESSIONS, ConfigError, FloatArray, seeded_rng
+from synthetic_sheet import contact_sheet
 
 _SIZE = 96
 _STILL = np.zeros(len(UNIT_NAMES), np.float32)

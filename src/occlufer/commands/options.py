@@ -143,24 +143,6 @@ COMMANDS: dict[str, CommandInfo] = {
             ("paths.outputs=DIR", "where studies are"),
         ),
     ),
-    "bench": CommandInfo(
-        "measure the CPU time of each step from a stored image to the network's input",
-        (),
-        "occlufer bench --faces DIR --json bench.json",
-        (
-            ("--faces DIR|synthetic", "a folder of your images, searched below too (default: drawn faces)"),
-            ("--count N", "faces (default 40)"),
-            ("--sides N ...", "widths of a face's crop in pixels (default 48 112 224)"),
-            (
-                "--occlusions NAME ...",
-                "files of conf/occlusion; the first is taken for the comparison of routes",
-            ),
-            ("--quick", "6 faces and 3 rounds: shows that it runs, measures badly"),
-            ("--json FILE", "write all figures and what they were measured on"),
-            ("--csv FILE", "write the table of steps"),
-        ),
-        by_hydra=False,
-    ),
 }
 
 

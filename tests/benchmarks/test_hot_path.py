@@ -1,4 +1,4 @@
-"""`occlufer bench` runs from end to end and says what it measured. Nothing here asserts how fast anything is."""
+"""The speed table is made from end to end and says what it measured. Nothing here asserts how fast anything is."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from occlufer import cli
-from occlufer.commands import bench, benchmarks
+import steps
+from hot_path import FORMAT, main
 from occlufer.data.view import FaceCrop
 from occlufer.datasets.images import decode_image
 from occlufer.landmarks.detector import DetectorSettings
@@ -33,7 +33,7 @@ class FakeDetector:
 
 @pytest.fixture
 def fake_detector(monkeypatch):
-    monkeypatch.setattr(benchmarks, "LandmarkDetector", FakeDetector)
+    monkeypatch.setattr(steps, "LandmarkDetector", FakeDetector)
 
 
 def save(path, *, black=False, side=64):
@@ -44,9 +44,9 @@ def save(path, *, black=False, side=64):
 def test_drawn_faces_from_end_to_end(tmp_path, fake_detector, capsys):
     files = {"--json": tmp_path / "new" / "bench.json", "--csv": tmp_path / "bench.csv"}
     words = ["--quick", "--count", "2", "--sides", "48", "64", "--occlusions", "mask", "box_lower"]
-    bench.main(words + [str(word) for pair in files.items() for word in pair])
+    main(words + [str(word) for pair in files.items() for word in pair])
     found = json.loads(files["--json"].read_text())
-    assert (found["format"], found["faces"], found["count"]) == (bench.FORMAT, "synthetic", 2)
+    assert (found["format"], found["faces"], found["count"]) == (FORMAT, "synthetic", 2)
     assert found["machine"]["cores"] == os.cpu_count()
     assert {row["side"] for row in found["steps"]} == {48, 64}
     names = {"decode", "view", "resize from half", "augment", "normalise"}
@@ -77,26 +77,26 @@ def test_a_folder_of_images(tmp_path, fake_detector):
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xffnothing")
     (tmp_path / "below").mkdir()
     save(tmp_path / "below" / "b.jpg", side=80)
-    found = benchmarks.found_faces(tmp_path, 10, DetectorSettings())
+    found = steps.found_faces(tmp_path, 10, DetectorSettings())
     assert sorted(image.shape[0] for image, _ in found) == [64, 80]
-    assert len(benchmarks.found_faces(tmp_path, 1, DetectorSettings())) == 1
+    assert len(steps.found_faces(tmp_path, 1, DetectorSettings())) == 1
 
 
 @pytest.mark.parametrize("side", [48, 112])
 def test_faces_are_scaled_until_their_crop_has_the_size(fake_detector, tmp_path, side):
     save(tmp_path / "a.png", side=200)
     view = FaceCrop(margin=0.1)
-    faces = benchmarks.found_faces(tmp_path, 1, DetectorSettings())
-    (face,) = benchmarks.scaled_faces(faces, view, side)
+    faces = steps.found_faces(tmp_path, 1, DetectorSettings())
+    (face,) = steps.scaled_faces(faces, view, side)
     assert view.square(face.landmarks_N3, face.image_HWC.shape[:2])[2] == pytest.approx(side, rel=0.02)
     assert decode_image(face.content, where="here").shape == face.image_HWC.shape
 
 
 def test_cpu_times_are_per_item_and_without_the_first_round(monkeypatch):
     clock = iter([0, 900, 1000, 1004, 2000, 2008, 3000, 3012])  # four rounds, the first a slow one
-    monkeypatch.setattr(benchmarks.time, "process_time_ns", lambda: next(clock) * 1_000_000)
+    monkeypatch.setattr(steps.time, "process_time_ns", lambda: next(clock) * 1_000_000)
     calls: list[int] = []
-    median, quartile = benchmarks.cpu_times(calls.append, [1, 2], repeats=3)
+    median, quartile = steps.cpu_times(calls.append, [1, 2], repeats=3)
     assert calls == [1, 2] * 4
     assert (median, quartile) == (4.0, 3.0)
 
@@ -104,7 +104,7 @@ def test_cpu_times_are_per_item_and_without_the_first_round(monkeypatch):
 def test_shares_are_of_decoding_and_augmenting():
     took = {"decode": 1.0, "augment": 3.0, "view": 9.0, "mask: sample": 0.5, "mask: apply": 1.5}
     rows = [{"side": 48, "step": step, "ms": ms} for step, ms in took.items()]
-    assert benchmarks.share_rows(rows) == [{"side": 48, "occluder": "mask", "overlay ms": 2.0, "adds": 0.5}]
+    assert steps.share_rows(rows) == [{"side": 48, "occluder": "mask", "overlay ms": 2.0, "adds": 0.5}]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_shares_are_of_decoding_and_augmenting():
 )
 def test_mistakes_are_told_in_a_sentence(capsys, words, told):
     with pytest.raises(SystemExit) as exit_:
-        bench.main([*words, "--quick"])
+        main([*words, "--quick"])
     assert exit_.value.code == 1
     said = capsys.readouterr().err
     assert told in said
@@ -130,15 +130,5 @@ def test_folders_without_a_face(tmp_path, fake_detector, capsys, black, told):
     if black:
         save(tmp_path / "black.png", black=True)
     with pytest.raises(SystemExit):
-        bench.main(["--faces", str(tmp_path), "--quick"])
+        main(["--faces", str(tmp_path), "--quick"])
     assert told in capsys.readouterr().err
-
-
-def test_help_is_about_options_and_not_about_hydra(monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["occlufer", "bench", "--help"])
-    cli.main()
-    shown = capsys.readouterr().out
-    parser = bench._parser()
-    for action in parser._actions:
-        assert action.option_strings[0] in shown
-    assert "--cfg job" not in shown

@@ -1,4 +1,4 @@
-"""What `occlufer bench` measures: CPU time of each step of the hot path, and of other ways to the same pictures."""
+"""What `hot_path.py` measures: CPU time of each step of the hot path, and of other ways to the same pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""`occlufer bench`: the speed table. CPU time of each step from a stored image to the network's input."""
+"""The speed table: CPU time of each step from a stored image to the network's input, one thread.
+
+python benchmarks/hot_path.py [--faces DIR] [--count N] [--sides N ...] [--occlusions NAME ...] [--quick]
+                              [--json FILE] [--csv FILE]
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from occlufer.commands.options import group_options
 from occlufer.types import ConfigError, OccluferError, unknown_name
 
 if TYPE_CHECKING:
-    from occlufer.commands.benchmarks import Row
+    from steps import Row
 
 FORMAT = 1
 """Version of what `--json` writes."""
@@ -42,34 +46,34 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     import cv2
     import threadpoolctl
 
-    from occlufer.commands import benchmarks
+    import steps
     from occlufer.commands.console import say
 
     cv2.setNumThreads(0)
     count, repeats = (options.count or (6 if options.quick else 40)), (3 if options.quick else 25)
-    before = benchmarks.machine()
+    before = steps.machine()
     with threadpoolctl.threadpool_limits(1), tempfile.TemporaryDirectory(prefix="occlufer-bench-") as scratch:
         pipeline, occluders, settings = _parts(options.occlusions)
         if options.faces == "synthetic":
-            faces = benchmarks.drawn_faces(count, Path(scratch))
+            faces = steps.drawn_faces(count, Path(scratch))
         else:
-            faces = benchmarks.found_faces(Path(options.faces).expanduser(), count, settings)
-        steps: list[Row] = []
+            faces = steps.found_faces(Path(options.faces).expanduser(), count, settings)
+        rows: list[Row] = []
         routes: list[Row] = []
         for side in options.sides:
             say(f"Measuring at {side} px ...")
-            stored = list(benchmarks.scaled_faces(faces, pipeline.view, side))
-            steps += benchmarks.step_rows(stored, pipeline, side, repeats=repeats)
-            steps += benchmarks.overlay_rows(stored, pipeline, side, occluders, repeats=repeats)
+            stored = list(steps.scaled_faces(faces, pipeline.view, side))
+            rows += steps.step_rows(stored, pipeline, side, repeats=repeats)
+            rows += steps.overlay_rows(stored, pipeline, side, occluders, repeats=repeats)
             if side == _routes_side(options.sides):
                 first = next(iter(occluders.values()))
-                routes = benchmarks.route_rows(
+                routes = steps.route_rows(
                     stored, pipeline, side, first, settings, Path(scratch), repeats=repeats
                 )
     result = {
-        "format": FORMAT, "machine": before, "load after": benchmarks.machine()["load"], "faces": options.faces,
+        "format": FORMAT, "machine": before, "load after": steps.machine()["load"], "faces": options.faces,
         "count": len(faces), "rounds": repeats, "routes with": options.occlusions[0],
-        "steps": steps, "shares": benchmarks.share_rows(steps), "routes": routes,
+        "steps": rows, "shares": steps.share_rows(rows), "routes": routes,
     }  # fmt: skip
     _print(result)
     return result
@@ -81,8 +85,8 @@ def _parts(names: Sequence[str]) -> tuple[Any, dict[str, Any], Any]:
 
     from occlufer.building import build
     from occlufer.commands.app import condition_configs
-    from occlufer.commands.benchmarks import Pipeline
     from occlufer.settings import conf_folder
+    from steps import Pipeline
 
     with hydra.initialize_config_dir(str(conf_folder()), version_base="1.3"):
         nodes = {
@@ -154,14 +158,21 @@ def _routes_side(sides: Sequence[int]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="occlufer bench", add_help=False, allow_abbrev=False)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--faces", default="synthetic")
-    parser.add_argument("--count", type=int)
-    parser.add_argument("--sides", type=int, nargs="+", default=list(_SIDES))
-    parser.add_argument("--occlusions", nargs="+", default=list(_OCCLUSIONS))
-    parser.add_argument("--json")
-    parser.add_argument("--csv")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="6 faces, 3 rounds: shows that it runs, measures badly"
+    )
+    parser.add_argument("--faces", default="synthetic", help="a folder of images (default: drawn faces)")
+    parser.add_argument("--count", type=int, help="faces (default 40)")
+    parser.add_argument(
+        "--sides", type=int, nargs="+", default=list(_SIDES), help="widths of a face's crop, pixels"
+    )
+    parser.add_argument("--occlusions", nargs="+", default=list(_OCCLUSIONS), help="files of conf/occlusion; routes "
+                        "are compared with the first")  # fmt: skip
+    parser.add_argument("--json", help="write all figures and what they were measured on")
+    parser.add_argument("--csv", help="write the table of steps")
     return parser
 
 
