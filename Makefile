@@ -38,7 +38,7 @@ smoke: $(STAMP)  ## a small study from nothing to its report, in minutes
 	sh scripts/smoke.sh $(BIN)
 
 reproduce: $(STAMP)  ## the main job: sweep none/mask/headset, end in a report (DATASET=fer2013 ROOT=DIR: real faces)
-	$(BIN)/occlufer train -m experiment=$(EXPERIMENT) $(if $(ROOT),dataset.root='$(ROOT)') $(ARGS)
+	$(BIN)/occlufer train -m experiment=$(EXPERIMENT) hydra/launcher=local $(if $(ROOT),dataset.root='$(ROOT)') $(ARGS)
 	$(BIN)/occlufer report study=$(EXPERIMENT)
 
 figures: $(STAMP)  ## draw the pictures of README.md again

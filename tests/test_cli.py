@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -142,6 +143,27 @@ def test_a_study_is_a_path_that_exists_or_a_name(tmp_path):
 
 
 # --- commands.console
+
+
+def test_help_that_nobody_reads_to_its_end_leaves_no_traceback():
+    command = f"{sys.executable} -c 'from occlufer.cli import main; main()' --help"
+    for reader in ("head -1", "true"):
+        ended = subprocess.run(
+            ["bash", "-c", f"set -o pipefail; {command} | {reader}"], capture_output=True, text=True
+        )
+        assert ended.stderr == ""
+        assert ended.returncode == 0
+
+
+def test_threads_sleep_between_operations_unless_told_otherwise(monkeypatch):
+    """Set before the command's module, and torch with it, is imported."""
+    seen: dict[str, str | None] = {}
+    monkeypatch.setenv("GOMP_SPINCOUNT", "5")
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    os.environ.pop("OMP_WAIT_POLICY", None)
+    monkeypatch.setattr("runpy.run_module", lambda *args, **kwargs: seen.update(os.environ))
+    run(monkeypatch, "train")
+    assert (seen["OMP_WAIT_POLICY"], seen["GOMP_SPINCOUNT"]) == ("PASSIVE", "5")
 
 
 def test_only_the_first_process_says_something(monkeypatch, capsys):

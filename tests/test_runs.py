@@ -240,6 +240,10 @@ def test_the_environment_says_what_is_needed_and_no_secrets(monkeypatch):
     assert "A_TOKEN_OF_MINE" not in text
     assert found["command"] == ["occlufer", "train", "seed=1"]
     assert all(found["packages"][name] for name in ("torch", "mediapipe"))
-    assert set(found) == {"packages", "python", "platform", "cpus", "command", "git_commit", "written"}
+    names = {"packages", "python", "platform", "cpus", "threads", "command", "git_commit", "written"}
+    assert set(found) == names
+    blas = [pool for pool in found["threads"] if pool["internal_api"] == "openblas"]
+    assert blas
+    assert all(pool["num_threads"] >= 1 and pool["architecture"] for pool in blas)
     home = os.environ.get("HOME", "")
     assert len(home) < 4 or home not in text

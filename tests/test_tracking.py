@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import wandb
-from pytorch_lightning.utilities import rank_zero_only
 
 from occlufer.tracking import Mirror, NoMirror, WandbMirror
 from occlufer.types import EXPRESSIONS, ConfigError
@@ -150,7 +149,7 @@ def test_a_user_who_interrupts_is_not_held_up(fake, tmp_path, monkeypatch):
 
 def test_only_the_first_process_speaks(fake, tmp_path, monkeypatch):
     run = fake()
-    monkeypatch.setattr(rank_zero_only, "rank", 1, raising=False)
+    monkeypatch.setenv("LOCAL_RANK", "1")
     tell_everything(WandbMirror(), tmp_path)
     assert run.calls == []
 
@@ -227,3 +226,6 @@ def test_offline_needs_no_account_and_no_network_and_a_second_session_doubles_no
     assert [row["train_loss"] for row in told if "train_loss" in row] == ["1", "0.5"]
     assert any("test/predictions" in "".join(row) for row in told)
     assert mirror.run is None
+    # What is staged for `wandb sync` lies in the run folder, which stays whole when it is copied.
+    assert not [path for path in (tmp_path / "home").glob("**/staging/**/*") if path.is_file()]
+    assert (folder / "wandb" / "artifacts" / "staging").is_dir()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
 
 from occlufer import __version__
 from occlufer.commands.options import COMMANDS, command_help, overview
+from occlufer.processes import let_threads_sleep
 from occlufer.types import unknown_name
 
 _HELP = {"-h", "--help", "help"}
@@ -20,21 +22,22 @@ def main() -> None:
     """Entry point of the `occlufer` script: exits 2 for an unknown command, 130 after Ctrl-C."""
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in _HELP:
-        print(overview())
+        _show(overview())
         return
     if arguments[0] in {"-V", "--version"}:
-        print(f"occlufer {__version__}")
+        _show(f"occlufer {__version__}")
         return
     name, rest = arguments[0], arguments[1:]
     if name not in COMMANDS:
         print(unknown_name("command", name, COMMANDS), "Try `occlufer --help`.", file=sys.stderr)
         raise SystemExit(2)
     if _HELP.intersection(rest):
-        print(command_help(name))
+        _show(command_help(name))
         return
     # The command runs as `python -m occlufer.commands.<name>` would: Lightning's ddp children and spawned workers
     # find it again by that module name, with the same overrides.
     sys.argv = [name, *rest]
+    let_threads_sleep()
     try:
         runpy.run_module(f"occlufer.commands.{name}", run_name="__main__", alter_sys=True)
     except KeyboardInterrupt:
@@ -45,6 +48,14 @@ def main() -> None:
             raise
         print(_OPENCV.format(error=error, python=sys.executable), file=sys.stderr)
         raise SystemExit(1) from None
+
+
+def _show(text: str) -> None:
+    """Print, unless nobody reads on: `occlufer --help | head -1` closes the pipe early."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain at its end
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_info
+
 from occlufer.runs import now
 
 _PACKAGES = ("occlufer", "torch", "torchvision", "pytorch-lightning", "timm", "albumentations", "mediapipe", "numpy",
@@ -17,7 +19,11 @@ _PACKAGES = ("occlufer", "torch", "torchvision", "pytorch-lightning", "timm", "a
 
 
 def environment() -> dict[str, Any]:
-    """What a reader needs to run it again: versions, platform, command line, commit. No environment variables."""
+    """What a reader needs to run it again: versions, platform, threads, command line, commit. No environment variables.
+
+    `threads` has an entry for each BLAS and OpenMP library: the last bits of a training depend on the number of threads
+    and on the kernel that a BLAS chose (`architecture`).
+    """
     versions: dict[str, str | None] = {}
     for package in _PACKAGES:
         try:
@@ -29,6 +35,10 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
+        "threads": [
+            {name: pool.get(name) for name in ("internal_api", "version", "architecture", "num_threads")}
+            for pool in threadpool_info()
+        ],
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "git_commit": _git_commit(),
         "written": now(),

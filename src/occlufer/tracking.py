@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import shutil
 import warnings
 from abc import abstractmethod
@@ -14,18 +15,13 @@ from typing import Any, ParamSpec, cast, final
 import numpy as np
 import pandas as pd
 from pytorch_lightning.loggers.logger import Logger
-from pytorch_lightning.utilities import rank_zero_only
 
+from occlufer.processes import first_process
 from occlufer.types import EXPRESSIONS, ConfigError, UInt8Array, unknown_name
 
 P = ParamSpec("P")
 _MODES = ("offline", "online")
 _MOST_ROWS = 10_000  # of the table of predictions: what wandb shows of one
-
-
-def first_process() -> bool:
-    """True in the one process that writes: ddp ranks besides the first say and write nothing."""
-    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 class Mirror(Logger):
@@ -151,6 +147,8 @@ class WandbMirror(Mirror):
 
         if self.mode == "offline":
             shutil.rmtree(folder / "wandb", ignore_errors=True)
+        # wandb stages tables and pictures under HOME otherwise, and a run folder that is copied would lack them.
+        os.environ["WANDB_DATA_DIR"] = str(folder / "wandb")
         self.run = wandb.init(
             project=self.project,
             group=study,

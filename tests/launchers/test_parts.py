@@ -88,6 +88,29 @@ def test_processes_of_a_trainer(devices, accelerator, count):
 
 
 @pytest.mark.parametrize(
+    ("gpus", "gpus_per_job", "need"), [(2, None, Need(2, 2)), (0, None, Need(0, 1)), (0, 3, Need(3, 3))]
+)
+def test_an_automatic_accelerator_is_a_gpu_where_there_is_one(gpus, gpus_per_job, need):
+    trainer = {"devices": "auto", "accelerator": "auto"}
+    assert need_of(trainer, gpus_per_job=gpus_per_job, gpus=gpus) == need
+
+
+def test_single_threaded_jobs_run_side_by_side_and_one_of_two_processes_gets_two_cores():
+    devices = Devices(gpus=[], cpus=2, cpus_per_job=1)
+    first, second = (devices.take(Need(gpus=0, processes=1)) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert (first.cpus, first.threads, second.cpus) == (1, 1, 1)
+    assert devices.take(Need(gpus=0, processes=1)) is None
+    devices.give_back(first)
+    assert devices.take(Need(gpus=0, processes=2)) is None
+    devices.give_back(second)
+    both = devices.take(Need(gpus=0, processes=2))
+    assert both is not None
+    assert (both.cpus, both.threads) == (2, 1)
+
+
+@pytest.mark.parametrize(
     ("given", "found"), [("2,3", ["2", "3"]), ("", []), ("-1", []), ("GPU-ab, GPU-cd", ["GPU-ab", "GPU-cd"])]
 )
 def test_visible_gpus_are_those_left_to_us(monkeypatch, given, found):

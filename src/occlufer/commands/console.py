@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from occlufer.processes import first_process
 from occlufer.reading import printable
 
 if TYPE_CHECKING:
@@ -27,15 +27,13 @@ if TYPE_CHECKING:
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 
-_RANKS = ("LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
 _LOG_EVERY = 0.1  # without a terminal: a line each tenth of the work
 
 
 def say(message: str) -> None:
     """A line of progress for the user, from the first of several ddp processes only."""
-    if any(os.environ.get(name, "0") != "0" for name in _RANKS):
-        return
-    err.print(printable(message), markup=False, highlight=False)
+    if first_process():
+        err.print(printable(message), markup=False, highlight=False)
 
 
 def shortened(text: str, most: int = 240) -> str:

@@ -22,13 +22,12 @@ from occlufer.files import clear_leftovers, locked
 from occlufer.inference.network import read_checkpoint
 from occlufer.learning.callbacks import MONITOR, History, HistoryRow
 from occlufer.learning.module import ExpressionClassifier
+from occlufer.processes import announce_first_rank, end_with_first_rank, first_process
 from occlufer.reading import read_json
 from occlufer.runs import Run, RunSummary, now
 from occlufer.settings import run_folder
 from occlufer.signals import Terminated, termination
-from occlufer.tracking import first_process
 from occlufer.types import SPLITS, ConfigError, OccluferError, RunError
-from occlufer.workers import announce_first_rank, end_with_first_rank
 
 Settings = Mapping[str, Any]
 _OF_SEVERAL = ("ddp", "fsdp", "deepspeed")  # strategies that are named only for several processes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from occlufer.landmarks.cache import CacheRecord, LandmarkCache
 from occlufer.landmarks.detector import MISSED_UNREADABLE, DetectorSettings, LandmarkDetector
 from occlufer.landmarks.pool import Detector, ImageSource, Job, Result, run
+from occlufer.processes import core_count
 from occlufer.types import ImageError
 
 _CHUNK = 16  # images a task: a tenth of a second of work, so that workers end together and stop soon
@@ -102,7 +102,7 @@ def build_landmarks(
             missing = [digest for digest in readable if not cache.contains(digest)]
             tasks = [(readable[digest], digest) for digest in missing]
             chunks = [tasks[start : start + _CHUNK] for start in range(0, len(tasks), _CHUNK)]
-            used = min(_core_count() if workers is None else workers, len(chunks))
+            used = min(core_count() if workers is None else workers, len(chunks))
             with contextlib.closing(run(Job(source, settings, make_detector), chunks, used)) as results:
                 looked_at = _store(results, len(tasks), cache, on_progress, notes)
     cache.refresh()
@@ -121,11 +121,6 @@ def _digests(source: ImageSource) -> tuple[list[bytes | None], list[str]]:
             digests.append(None)
             notes.append(str(error))
     return digests, notes
-
-
-def _core_count() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _store(

@@ -15,8 +15,8 @@ from typing import Protocol
 
 from occlufer.landmarks.cache import CacheRecord
 from occlufer.landmarks.detector import MISSED_UNREADABLE, Detection, DetectorSettings
+from occlufer.processes import for_children, settle_worker
 from occlufer.types import ImageError, LandmarkError, UInt8Array
-from occlufer.workers import for_children, settle_worker
 
 _IN_FLIGHT = 3  # chunks a worker: one at work, the rest so that it never waits for the parent
 

@@ -34,7 +34,12 @@ class Share:
 
 
 def need_of(trainer: Mapping[str, Any], *, gpus_per_job: int | None, gpus: int) -> Need:
-    """What a training asks for: `trainer.devices` unless `gpus_per_job` says it; `gpus` are there for `auto`."""
+    """What a training asks for: `trainer.devices` unless `gpus_per_job` says it; `gpus` are there.
+
+    accelerator=auto is a GPU where there is one, as Lightning has it.
+    """
+    if trainer.get("accelerator", "auto") == "auto" and (gpus > 0 or gpus_per_job):
+        trainer = {**trainer, "accelerator": "gpu"}
     if trainer.get("accelerator") not in {"gpu", "cuda"}:
         return Need(0, process_count(trainer, visible=1))
     count = gpus_per_job or process_count(trainer, visible=max(gpus, 1))
@@ -47,12 +52,12 @@ class Devices:
     Args:
         gpus: their names as in CUDA_VISIBLE_DEVICES.
         cpus: cores to share out.
-        cpus_per_job: cores of a job that uses no GPU.
+        cpus_per_job: cores of a job that uses no GPU; one with more processes gets a core for each.
     """
 
     def __init__(self, *, gpus: Sequence[str], cpus: int, cpus_per_job: int) -> None:
         self.gpus, self.cpus = tuple(gpus), cpus
-        self._cpus_per_job = min(cpus_per_job, cpus)
+        self._cpus_per_job = cpus_per_job
         self._free_gpus, self._free_cpus = list(gpus), cpus
 
     def take(self, need: Need) -> Share | None:
@@ -64,10 +69,11 @@ class Devices:
                 "what there is, or use trainer=cpu."
             )
         if need.gpus == 0:
-            if self._free_cpus < self._cpus_per_job:
+            cpus = min(max(self._cpus_per_job, need.processes), self.cpus)
+            if self._free_cpus < cpus:
                 return None
-            self._free_cpus -= self._cpus_per_job
-            return Share((), self._cpus_per_job, max(1, self._cpus_per_job // need.processes))
+            self._free_cpus -= cpus
+            return Share((), cpus, max(1, cpus // need.processes))
         if len(self._free_gpus) < need.gpus:
             return None
         given = tuple(self._free_gpus[: need.gpus])
@@ -78,11 +84,6 @@ class Devices:
         """Take a share back from a job that has ended."""
         self._free_gpus += share.gpus
         self._free_cpus += share.cpus
-
-
-def usable_cpus() -> int:
-    """Cores that this process may use, which can be fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def visible_gpus() -> list[str]:

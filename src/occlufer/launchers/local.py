@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from occlufer.launchers.base import Crew, SweepLauncher, check_numbers
-from occlufer.launchers.devices import Devices, Share, need_of, usable_cpus, visible_gpus
+from occlufer.launchers.devices import Devices, Share, need_of, visible_gpus
 from occlufer.launchers.jobs import Job
-from occlufer.launchers.processes import Process, clean_environment, stop_all, thread_settings
+from occlufer.launchers.processes import Process, clean_environment, stop_all
+from occlufer.processes import core_count, thread_settings
 from occlufer.types import ConfigError
 
 
@@ -48,7 +49,7 @@ class LocalLauncher(SweepLauncher):
     def crew(self) -> Iterator[Crew]:
         """This machine's devices."""
         devices = Devices(
-            gpus=self._named_gpus(), cpus=self._cpus or usable_cpus(), cpus_per_job=self._cpus_per_job
+            gpus=self._named_gpus(), cpus=self._cpus or core_count(), cpus_per_job=self._cpus_per_job
         )
         yield _LocalCrew(devices, self._gpus_per_job, self._grace)
 

@@ -18,18 +18,12 @@ STRAY = ("LOCAL_RANK", "NODE_RANK", "RANK", "GROUP_RANK", "WORLD_SIZE", "LOCAL_W
          "SLURM_LOCALID")  # fmt: skip
 """What a ddp training, or a SLURM shell, leaves in the environment: a job would take itself for one of its ranks."""
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _LAST = 5.0  # seconds that ranks and loader workers have when the job's first process is gone
 
 
 def clean_environment() -> dict[str, str]:
     """This process's environment without the ranks of another training."""
     return {name: value for name, value in os.environ.items() if name not in STRAY}
-
-
-def thread_settings(threads: int) -> dict[str, str]:
-    """What keeps numpy, torch and OpenCV to so many threads a process."""
-    return dict.fromkeys(_THREADS, str(threads))
 
 
 class Process:

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 from occlufer.launchers.base import Crew, SweepLauncher, check_numbers
 from occlufer.launchers.devices import need_of
 from occlufer.launchers.jobs import Job
-from occlufer.launchers.processes import run_to_end, thread_settings
+from occlufer.launchers.processes import run_to_end
+from occlufer.processes import thread_settings
 from occlufer.types import ConfigError
 
 

@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 from occlufer.launchers.base import Crew, SweepLauncher, check_numbers
 from occlufer.launchers.devices import need_of
 from occlufer.launchers.jobs import Job
-from occlufer.launchers.processes import Process, stop_all, thread_settings
+from occlufer.launchers.processes import Process, stop_all
+from occlufer.processes import thread_settings
 from occlufer.types import ConfigError, unknown_name
 
 CLUSTERS = ("slurm", "local")
@@ -135,7 +136,7 @@ class SlurmLauncher(SweepLauncher):
     def executor(self, submitit: Any, job: Job) -> Any:
         """Where a job is handed in, with what it asks for; raises `ConfigError` when there is no SLURM here."""
         trainer = job.settings["trainer"]
-        need = need_of(trainer, gpus_per_job=self._gpus_per_job, gpus=1)
+        need = need_of(trainer, gpus_per_job=self._gpus_per_job, gpus=0)
         asked: dict[str, Any] = {
             **self._shared,
             "name": job.folder.name,

@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from occlufer.processes import one_blas_thread
 from occlufer.synthesis.deform import UNIT_NAMES
 from occlufer.synthesis.expressions import difficulty_named, draw_units
 from occlufer.synthesis.identity import draw_identity
 from occlufer.synthesis.renderer import render
 from occlufer.synthesis.scene import draw_scene
 from occlufer.types import EXPRESSIONS, FloatArray, UInt8Array, seeded_rng
-from occlufer.workers import one_blas_thread
 
 VERSION = 1
 """Goes up whenever a change alters what is drawn: sets of another version are drawn anew."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Generator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -11,9 +10,9 @@ from dataclasses import dataclass
 
 import cv2
 
+from occlufer.processes import core_count, for_children, settle_worker
 from occlufer.synthesis.faces import DrawnFace, draw_face
 from occlufer.types import OccluferError
-from occlufer.workers import for_children, settle_worker
 
 _CHUNK = 16  # faces a task: about .3 s of work
 _ALONE = 64  # fewer faces are drawn sooner than processes have started
@@ -31,11 +30,6 @@ class Task:
     def draw(self, index: int) -> DrawnFace:
         """The face at `index`."""
         return draw_face(index, seed=self.seed, difficulty=self.difficulty, size=self.image_size)
-
-
-def core_count() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def draw_all(task: Task, workers: int | None) -> Generator[DrawnFace, None, None]:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 RANK = (
-    "import time; from occlufer.workers import end_with_first_rank; end_with_first_rank(); time.sleep(TIME)"
+    "import time; from occlufer.processes import end_with_first_rank; end_with_first_rank(); time.sleep(TIME)"
 )
 FIRST = """
 import subprocess, sys, time
-from occlufer.workers import announce_first_rank
+from occlufer.processes import announce_first_rank
 announce_first_rank()
 subprocess.Popen([sys.executable, "-c", sys.argv[1]])
 time.sleep(120)
