@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from occlufer.analysis.conditions import dial
-from occlufer.analysis.metrics import score_by_condition
+from occlufer.analysis.core.conditions import dial
+from occlufer.analysis.core.metrics import score_by_condition
 from occlufer.runs import PREDICTION_COLUMNS, Run, RunSummary, now
 from occlufer.settings import config_hash, run_folder_name
 from occlufer.types import EXPRESSIONS, seeded_rng

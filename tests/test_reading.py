@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import fakes_runs
+from occlufer.analysis.core.study import load_study
 from occlufer.analysis.report import matrix_text, write_report
-from occlufer.analysis.study import load_study
 from occlufer.commands.console import Console
 from occlufer.reading import MOST_BYTES, printable, read_json, read_yaml
 from occlufer.runs import Run

@@ -14,8 +14,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import open_dict
 
-from occlufer.analysis.settings import design, telling_apart
-from occlufer.analysis.trainings import Training
+from occlufer.analysis.core.grouping import design, telling_apart
+from occlufer.analysis.core.trainings import Training
 from occlufer.commands.checks import training_settings
 from occlufer.runs import Run
 from occlufer.settings import COMPARED, MOVED, NEUTRAL, REPLICATE, conf_folder, config_hash, run_folder_name

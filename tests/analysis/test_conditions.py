@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from occlufer.analysis.conditions import (
+from occlufer.analysis.core.conditions import (
     condition_order,
     dial,
     dial_lines,

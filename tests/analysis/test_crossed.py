@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 from statsmodels.regression.mixed_linear_model import MixedLM
 
-from occlufer.analysis.crossed import contrasts, crossed_test, pair_contrast
+from occlufer.analysis.core.crossed import contrasts, crossed_test, pair_contrast
 from occlufer.studies.anova import two_way
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from occlufer.analysis import drawing, figures
-from occlufer.analysis.study import load_study
+from occlufer.analysis.core.study import load_study
 from occlufer.analysis.tables import study_tables
 from occlufer.types import EXPRESSIONS
 

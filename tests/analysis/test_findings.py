@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 import fakes_runs
+from occlufer.analysis.core.study import load_study
 from occlufer.analysis.findings import cautions, findings, p_value, signed
-from occlufer.analysis.study import load_study
 from occlufer.analysis.tables import study_tables
 
 

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 import fakes_runs
-from occlufer.analysis import metrics
-from occlufer.analysis.metrics import STUDY_METRICS
-from occlufer.analysis.study import load_study
+from occlufer.analysis.core import metrics
+from occlufer.analysis.core.metrics import STUDY_METRICS
+from occlufer.analysis.core.study import load_study
 from occlufer.analysis.tables import fold_metrics, study_tables
 from occlufer.studies.published import published_studies
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from occlufer.analysis.metrics import (
+from occlufer.analysis.core.metrics import (
     accuracy_of,
     confusion,
     confusion_entropy_bits,

@@ -13,9 +13,9 @@ import pytest
 from rich.console import Console
 
 import fakes_runs
-from occlufer.analysis.metrics import STUDY_METRICS
+from occlufer.analysis.core.metrics import STUDY_METRICS
+from occlufer.analysis.core.study import load_study
 from occlufer.analysis.report import Report, matrix_text, write_report
-from occlufer.analysis.study import load_study
 from occlufer.analysis.tables import study_tables
 from occlufer.types import RunError
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from occlufer.analysis.metrics import accuracy_of, f1_macro_of, recall_of
-from occlufer.analysis.statistics import FaceBootstrap, difference, holm, interval, paired_test, spread
+from occlufer.analysis.core.metrics import accuracy_of, f1_macro_of, recall_of
+from occlufer.analysis.core.statistics import FaceBootstrap, difference, holm, interval, paired_test, spread
 
 
 def bootstrap(labels: np.ndarray, seed: int = 0, resamples: int = 400) -> FaceBootstrap:

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 import fakes_runs
-from occlufer.analysis.settings import design, telling_apart
-from occlufer.analysis.study import load_study
-from occlufer.analysis.trainings import Training
+from occlufer.analysis.core.grouping import design, telling_apart
+from occlufer.analysis.core.study import load_study
+from occlufer.analysis.core.trainings import Training
 from occlufer.runs import Run
 from occlufer.types import RunError
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import fakes_runs
-from occlufer.analysis.metrics import score
-from occlufer.analysis.study import load_study
+from occlufer.analysis.core.metrics import score
+from occlufer.analysis.core.study import load_study
 from occlufer.analysis.tables import of_block, study_tables
 from occlufer.types import EXPRESSIONS
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from occlufer.analysis.metrics import accuracy_of
-from occlufer.analysis.settings import design, setting_text, telling_apart, variant_text
-from occlufer.analysis.statistics import FaceBootstrap, TrainingBootstrap
-from occlufer.analysis.trainings import Training, in_order, missing_folds, repetitions
+from occlufer.analysis.core.grouping import design, setting_text, telling_apart, variant_text
+from occlufer.analysis.core.metrics import accuracy_of
+from occlufer.analysis.core.statistics import FaceBootstrap, TrainingBootstrap
+from occlufer.analysis.core.trainings import Training, in_order, missing_folds, repetitions
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from occlufer.analysis.cells import Counted, by_cell, by_training, training_bootstrap
-from occlufer.analysis.crossed import crossed_test, pair_contrast
-from occlufer.analysis.metrics import accuracy_of, f1_macro_of
-from occlufer.analysis.settings import EXTRA
-from occlufer.analysis.statistics import holm, paired_test
-from occlufer.analysis.study import Block
-from occlufer.analysis.trainings import in_order
+from occlufer.analysis.core.cells import Counted, by_cell, by_training, training_bootstrap
+from occlufer.analysis.core.crossed import crossed_test, pair_contrast
+from occlufer.analysis.core.grouping import EXTRA
+from occlufer.analysis.core.metrics import accuracy_of, f1_macro_of
+from occlufer.analysis.core.statistics import holm, paired_test
+from occlufer.analysis.core.study import Block
+from occlufer.analysis.core.trainings import in_order
 
 
 def arms(counted: dict[Block, list[Counted]]) -> list[tuple[Block, Block, Block, str]]:

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from occlufer.analysis.cells import Counted, by_cell
-from occlufer.analysis.metrics import accuracy_of, f1_macro_of, recall_of
-from occlufer.analysis.statistics import difference, interval
-from occlufer.analysis.study import Block
+from occlufer.analysis.core.cells import Counted, by_cell
+from occlufer.analysis.core.metrics import accuracy_of, f1_macro_of, recall_of
+from occlufer.analysis.core.statistics import difference, interval
+from occlufer.analysis.core.study import Block
 from occlufer.types import EXPRESSIONS
 
 BLOCK = ["dataset", "model", "variant"]

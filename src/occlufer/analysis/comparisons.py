@@ -7,12 +7,12 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from occlufer.analysis.cells import Counted
-from occlufer.analysis.conditions import condition_order, mask_and_headset
-from occlufer.analysis.metrics import accuracy_of
-from occlufer.analysis.statistics import difference, holm, paired_test
-from occlufer.analysis.study import Block
-from occlufer.analysis.trainings import Training, in_order
+from occlufer.analysis.core.cells import Counted
+from occlufer.analysis.core.conditions import condition_order, mask_and_headset
+from occlufer.analysis.core.metrics import accuracy_of
+from occlufer.analysis.core.statistics import difference, holm, paired_test
+from occlufer.analysis.core.study import Block
+from occlufer.analysis.core.trainings import Training, in_order
 
 KINDS: dict[str, str] = {
     "cover": "same network, tested on two conditions",

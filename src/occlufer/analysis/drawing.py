@@ -18,7 +18,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from occlufer.analysis.conditions import condition_order
+from occlufer.analysis.core.conditions import condition_order
 from occlufer.files import atomic_path
 
 WIDTH = 7.2

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from occlufer.analysis import study_views as views
-from occlufer.analysis.selection import BY_TEST
+from occlufer.analysis.core.selection import BY_TEST
 from occlufer.studies.published import published_studies
 
 Tables = dict[str, pd.DataFrame]

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from occlufer.analysis.cells import Counted, by_training, training_bootstrap
-from occlufer.analysis.conditions import condition_order, mask_and_headset
-from occlufer.analysis.crossed import contrasts, crossed_test, pair_contrast
-from occlufer.analysis.metrics import STUDY_METRICS, accuracy_of, f1_macro_of, records
-from occlufer.analysis.statistics import holm, paired_test
-from occlufer.analysis.study import Block
-from occlufer.analysis.trainings import Training, in_order
+from occlufer.analysis.core.cells import Counted, by_training, training_bootstrap
+from occlufer.analysis.core.conditions import condition_order, mask_and_headset
+from occlufer.analysis.core.crossed import contrasts, crossed_test, pair_contrast
+from occlufer.analysis.core.metrics import STUDY_METRICS, accuracy_of, f1_macro_of, records
+from occlufer.analysis.core.statistics import holm, paired_test
+from occlufer.analysis.core.study import Block
+from occlufer.analysis.core.trainings import Training, in_order
 from occlufer.studies import anova
 
 OWN = "own condition"

@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from occlufer.analysis.conditions import condition_order
+from occlufer.analysis.core.conditions import condition_order
+from occlufer.analysis.core.metrics import records
 from occlufer.analysis.drawing import (
     LIGHT,
     MARKERS,
@@ -30,7 +31,6 @@ from occlufer.analysis.drawing import (
     series_places,
     style_axes,
 )
-from occlufer.analysis.metrics import records
 from occlufer.types import EXPRESSIONS
 
 _TOP = len(EXPRESSIONS) - 1

@@ -6,8 +6,8 @@ import math
 
 import pandas as pd
 
-from occlufer.analysis.conditions import condition_order, is_partial, mask_and_headset
-from occlufer.analysis.metrics import records
+from occlufer.analysis.core.conditions import condition_order, is_partial, mask_and_headset
+from occlufer.analysis.core.metrics import records
 
 ALPHA = 0.05
 _FEW_TRAININGS = 3

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from occlufer.analysis.cells import Counted, by_training, training_bootstrap
-from occlufer.analysis.metrics import accuracy_of, f1_macro_of
-from occlufer.analysis.statistics import spread
-from occlufer.analysis.study import Block
+from occlufer.analysis.core.cells import Counted, by_training, training_bootstrap
+from occlufer.analysis.core.metrics import accuracy_of, f1_macro_of
+from occlufer.analysis.core.statistics import spread
+from occlufer.analysis.core.study import Block
 from occlufer.studies.published import Figure, published_studies
 
 _STATISTICS = {"accuracy": accuracy_of, "f1_macro": f1_macro_of}

@@ -16,13 +16,13 @@ from matplotlib.figure import Figure
 
 from occlufer.analysis import drawing, figures, views
 from occlufer.analysis.comparisons import KINDS
-from occlufer.analysis.conditions import condition_order
+from occlufer.analysis.core.conditions import condition_order
+from occlufer.analysis.core.metrics import records
+from occlufer.analysis.core.scored import environment_of, packages_of
+from occlufer.analysis.core.study import Block, ScoredRun, Study, load_study
 from occlufer.analysis.extras import extra_sections
 from occlufer.analysis.findings import cautions, findings
-from occlufer.analysis.metrics import records
 from occlufer.analysis.run_figures import write_run_figures
-from occlufer.analysis.scored import environment_of, packages_of
-from occlufer.analysis.study import Block, ScoredRun, Study, load_study
 from occlufer.analysis.study_views import WHICH_TO_BELIEVE
 from occlufer.analysis.tables import EXTRAS, fold_metrics, of_block, study_tables
 from occlufer.analysis.terminal import matrix_text

@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from occlufer.analysis import figures
+from occlufer.analysis.core.study import Study
 from occlufer.analysis.drawing import save
-from occlufer.analysis.study import Study
 
 
 def write_run_figures(

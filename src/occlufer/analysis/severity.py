@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from occlufer.analysis.cells import Counted
-from occlufer.analysis.conditions import condition_order, dial, dial_lines
-from occlufer.analysis.metrics import accuracy_of, f1_macro_of, recall_of
-from occlufer.analysis.statistics import interval
-from occlufer.analysis.study import Block
+from occlufer.analysis.core.cells import Counted
+from occlufer.analysis.core.conditions import condition_order, dial, dial_lines
+from occlufer.analysis.core.metrics import accuracy_of, f1_macro_of, recall_of
+from occlufer.analysis.core.statistics import interval
+from occlufer.analysis.core.study import Block
 from occlufer.types import EXPRESSIONS
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from occlufer.analysis.core.metrics import STUDY_METRICS, records
+from occlufer.analysis.core.selection import BY_TEST, BY_VALIDATION
 from occlufer.analysis.factors import OWN
 from occlufer.analysis.findings import p_value, percent, points, signed
-from occlufer.analysis.metrics import STUDY_METRICS, records
-from occlufer.analysis.selection import BY_TEST, BY_VALIDATION
 from occlufer.analysis.views import Entry, Grid
 
 NOT_KNOWN = "not known"

@@ -16,16 +16,16 @@ from occlufer.analysis.cell_tables import (
     recall_table,
     run_confusion_table,
 )
-from occlufer.analysis.cells import count_cells, in_matrix
 from occlufer.analysis.comparisons import comparisons_table
-from occlufer.analysis.conditions import condition_order, set_aside
+from occlufer.analysis.core.cells import count_cells, in_matrix
+from occlufer.analysis.core.conditions import condition_order, set_aside
+from occlufer.analysis.core.metrics import STUDY_METRICS, score
+from occlufer.analysis.core.selection import BY_TEST
+from occlufer.analysis.core.statistics import RESAMPLES, spread
+from occlufer.analysis.core.study import Block, ScoredRun, Study
 from occlufer.analysis.factors import anova_table, contrasts_table, crossed_cells, crossed_table, tukey_table
-from occlufer.analysis.metrics import STUDY_METRICS, score
 from occlufer.analysis.published import published_table
-from occlufer.analysis.selection import BY_TEST
 from occlufer.analysis.severity import severity_table
-from occlufer.analysis.statistics import RESAMPLES, spread
-from occlufer.analysis.study import Block, ScoredRun, Study
 from occlufer.types import EXPRESSIONS, SPLITS, RunError
 
 EXTRAS = ("published", "settings", "mixed_model", "contrasts", "anova", "tukey", "extra_images",

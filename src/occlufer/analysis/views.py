@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 
 from occlufer.analysis.comparisons import KINDS
-from occlufer.analysis.conditions import condition_order
+from occlufer.analysis.core.conditions import condition_order
+from occlufer.analysis.core.metrics import records
+from occlufer.analysis.core.trainings import spread_words
 from occlufer.analysis.findings import p_value, percent, points, signed
-from occlufer.analysis.metrics import records
 from occlufer.analysis.tables import sort_conditions
-from occlufer.analysis.trainings import spread_words
 from occlufer.types import EXPRESSIONS, SPLITS
 
 

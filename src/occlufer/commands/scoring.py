@@ -9,7 +9,7 @@ import pandas as pd
 import pytorch_lightning as pl
 from PIL import Image
 
-from occlufer.analysis.metrics import score_by_condition
+from occlufer.analysis.core.metrics import score_by_condition
 from occlufer.commands.loading import loading
 from occlufer.data.datamodule import FaceDataModule
 from occlufer.data.sheets import contact_sheet

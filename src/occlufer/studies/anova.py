@@ -1,6 +1,6 @@
 """The published way: a two-way analysis of variance over folds, model x condition, and Tukey's comparisons after it.
 
-It takes the score of each training as an independent replicate. See `occlufer.analysis.crossed` for the honest pair.
+It takes the score of each training as an independent replicate. `analysis.core.crossed` holds the honest pair.
 """
 
 from __future__ import annotations

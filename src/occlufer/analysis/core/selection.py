@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from occlufer.analysis.scored import Block, ScoredRun
+from occlufer.analysis.core.scored import Block, ScoredRun
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from occlufer.analysis.trainings import Training
+from occlufer.analysis.core.trainings import Training
 from occlufer.settings import design_settings, is_below
 
 EXTRA = "dataset.extra"

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from occlufer.analysis.blocks import assign_blocks, missing_fold_notes, without_repeats
-from occlufer.analysis.conditions import condition_order
-from occlufer.analysis.scored import Block, ScoredRun, packages_of, read_run
-from occlufer.analysis.selection import Choice, choose
+from occlufer.analysis.core.blocks import assign_blocks, missing_fold_notes, without_repeats
+from occlufer.analysis.core.conditions import condition_order
+from occlufer.analysis.core.scored import Block, ScoredRun, packages_of, read_run
+from occlufer.analysis.core.selection import Choice, choose
 from occlufer.runs import Run, find_runs
 from occlufer.types import RunError
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from occlufer.analysis.conditions import condition_order, set_aside
-from occlufer.analysis.statistics import RESAMPLES, Cell, FaceBootstrap, TrainingBootstrap
-from occlufer.analysis.study import Block, ScoredRun, Study
-from occlufer.analysis.trainings import Training, in_order
+from occlufer.analysis.core.conditions import condition_order, set_aside
+from occlufer.analysis.core.statistics import RESAMPLES, Cell, FaceBootstrap, TrainingBootstrap
+from occlufer.analysis.core.study import Block, ScoredRun, Study
+from occlufer.analysis.core.trainings import Training, in_order
 
 BOOTSTRAP_SEED = 20240325
 """Any fixed number: the same study gives the same intervals."""

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 
-from occlufer.analysis.conditions import condition_order
-from occlufer.analysis.scored import Block, ScoredRun
-from occlufer.analysis.settings import design, is_tuned, setting_text, telling_apart, variant_text
-from occlufer.analysis.trainings import Training, missing_folds
+from occlufer.analysis.core.conditions import condition_order
+from occlufer.analysis.core.grouping import design, is_tuned, setting_text, telling_apart, variant_text
+from occlufer.analysis.core.scored import Block, ScoredRun
+from occlufer.analysis.core.trainings import Training, missing_folds
 
 
 def assign_blocks(runs: Iterable[ScoredRun]) -> tuple[list[ScoredRun], list[str]]:

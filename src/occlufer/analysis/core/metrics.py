@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from occlufer.analysis.conditions import condition_order
+from occlufer.analysis.core.conditions import condition_order
 from occlufer.types import EXPRESSIONS, RunError
 
 CLASSES = len(EXPRESSIONS)

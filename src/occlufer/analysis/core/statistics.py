@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from occlufer.analysis.metrics import CLASSES, confusion
-from occlufer.analysis.trainings import Training
+from occlufer.analysis.core.metrics import CLASSES, confusion
+from occlufer.analysis.core.trainings import Training
 
 Statistic = Callable[[ArrayLike], NDArray[np.float64]]
 """Maps confusion counts (..., 7, 7) to (...) or (..., 7), such as `metrics.accuracy_of`."""

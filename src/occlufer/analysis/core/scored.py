@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from occlufer.analysis.conditions import condition_order
-from occlufer.analysis.metrics import score
-from occlufer.analysis.trainings import Training
+from occlufer.analysis.core.conditions import condition_order
+from occlufer.analysis.core.metrics import score
+from occlufer.analysis.core.trainings import Training
 from occlufer.reading import read_json
 from occlufer.runs import Run, RunSummary
 from occlufer.types import RunError
