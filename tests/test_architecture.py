@@ -49,9 +49,10 @@ ALLOWED: dict[str, set[str]] = {
     "quiet": set(),
     "occlusion": {"occlusion", "types", "landmarks.topology", "landmarks.geometry"},
     "processes": set(),
+    "progress": {"processes", "reading"},
     "landmarks": {"landmarks", "types", "files", "processes", "quiet"},
     "synthesis": {"synthesis", "types", "files", "processes", "landmarks.topology"},
-    "datasets": {"datasets", "types", "files", "synthesis", "quiet"},
+    "datasets": {"datasets", "progress", "types", "files", "synthesis", "quiet"},
     "data": {"data", "datasets", "landmarks.cache", "occlusion", "types", "files"},
     "restoration": {"restoration", "types", "landmarks.topology", "landmarks.geometry"},
     "learning": {"learning", "types", "files"},
@@ -97,6 +98,7 @@ ALLOWED: dict[str, set[str]] = {
         "files",
         "types",
         "processes",
+        "progress",
     },
     # Above the commands: a launcher plans what `train` will do, and starts it as a command of its own.
     "launchers": {
@@ -106,6 +108,7 @@ ALLOWED: dict[str, set[str]] = {
         "commands.console",
         "building",
         "processes",
+        "progress",
         "reading",
         "runs",
         "settings",

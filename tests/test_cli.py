@@ -178,8 +178,8 @@ def test_only_the_first_process_says_something(monkeypatch, capsys):
 @pytest.mark.parametrize(("total", "most"), [(1000, 12), (3, 4), (1, 2)])
 def test_progress_without_a_terminal_is_a_few_lines_and_ends_whole(monkeypatch, total, most):
     lines: list[str] = []
-    monkeypatch.setattr(console, "say", lines.append)
-    monkeypatch.setattr(console, "err", SimpleNamespace(is_terminal=False))
+    monkeypatch.setattr("occlufer.progress.say", lines.append)
+    monkeypatch.setattr("occlufer.progress.err", SimpleNamespace(is_terminal=False))
     with console.progress("Working") as update:
         for done in range(total + 1):
             update(done, total)
@@ -190,8 +190,8 @@ def test_progress_without_a_terminal_is_a_few_lines_and_ends_whole(monkeypatch, 
 
 def test_no_work_is_no_progress(monkeypatch):
     lines: list[str] = []
-    monkeypatch.setattr(console, "say", lines.append)
-    monkeypatch.setattr(console, "err", SimpleNamespace(is_terminal=False))
+    monkeypatch.setattr("occlufer.progress.say", lines.append)
+    monkeypatch.setattr("occlufer.progress.err", SimpleNamespace(is_terminal=False))
     with console.progress("Working") as update:
         update(0, 0)
     assert lines == []
@@ -199,7 +199,7 @@ def test_no_work_is_no_progress(monkeypatch):
 
 def test_progress_on_a_terminal_shows_how_much(monkeypatch):
     terminal = Console(force_terminal=True, width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
-    monkeypatch.setattr(console, "err", terminal)
+    monkeypatch.setattr("occlufer.progress.err", terminal)
     with console.progress("Working") as update:
         update(40, 41)
     text = terminal.export_text()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import fakes_runs
 from occlufer.analysis.core.study import load_study
 from occlufer.analysis.report import matrix_text, write_report
-from occlufer.commands.console import Console
 from occlufer.reading import MOST_BYTES, printable, read_json, read_yaml
 from occlufer.runs import Run
 from occlufer.sweeps import study_status

@@ -34,7 +34,6 @@ def test_faces_come_in_the_order_of_the_manifest(faces: SyntheticFaces) -> None:
     assert sample.image_HWC.dtype == np.uint8
     assert EXPRESSIONS[sample.label] == EXPRESSIONS[10 % 7]
     assert sample.key == faces.manifest.row(10).key
-    assert sample.landmarks_N3 is None
     assert faces.true_landmarks(10).shape == (468, 3)
 
 
@@ -91,7 +90,7 @@ def test_progress_without_a_terminal_is_a_few_lines(
 ) -> None:
     SyntheticFaces(cache=str(tmp_path), size=21, image_size=24, workers=1)
     lines = capsys.readouterr().err.splitlines()
-    assert 2 <= len(lines) <= 6
+    assert 2 <= len(lines) <= 12
     assert lines[-1] == "Drawing faces: 21 of 21"
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from occlufer.datasets.base import FaceDataset
 from occlufer.datasets.manifest import Manifest
+from occlufer.progress import progress, say
 from occlufer.synthesis import store
 from occlufer.synthesis.expressions import difficulty_named
 from occlufer.synthesis.faces import FACES_A_PERSON
@@ -63,10 +62,13 @@ class SyntheticFaces(FaceDataset):
         _check(size, image_size, seed, validation_share, test_share, workers)
         difficulty_named(difficulty)
         task = Task(size=size, seed=seed, difficulty=difficulty, image_size=image_size)
-        say = Console(stderr=True, highlight=False, soft_wrap=True).print
-        with _progress() if on_progress is None else contextlib.nullcontext(on_progress) as update:
+        with (
+            progress("Drawing faces")
+            if on_progress is None
+            else contextlib.nullcontext(on_progress) as update
+        ):
             self._folder = store.ensure(
-                Path(cache), task, workers=workers, on_progress=update, on_message=lambda text: say(text)
+                Path(cache), task, workers=workers, on_progress=update, on_message=say
             )
         self.name = name
         self.manifest = _manifest(self._folder, name, seed, validation_share, test_share)
@@ -150,30 +152,3 @@ def _manifest(folder: Path, name: str, seed: int, validation_share: float, test_
         }
     )
     return Manifest.from_frame(pd.concat([required, facts], axis=1), name=name)
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal, else a line at every quarter; nothing where nothing is drawn."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    if not console.is_terminal:
-        quarter = -1
-
-        def line(done: int, total: int) -> None:
-            nonlocal quarter
-            if 4 * done // total > quarter:
-                quarter = 4 * done // total
-                console.print(f"Drawing faces: {done} of {total}")
-
-        yield line
-        return
-    with Progress(*columns, console=console, transient=True) as bar:
-        tasks: list[object] = []
-
-        def update(done: int, total: int) -> None:
-            if not tasks:
-                tasks.append(bar.add_task("Drawing faces", total=total))
-            bar.update(tasks[0], completed=done)  # type: ignore[arg-type]
-
-        yield update
