@@ -24,8 +24,8 @@ ALLOWED: dict[str, set[str]] = {
     "cli": {"", "commands.options", "processes", "types"},
     "types": set(),
     "settings": set(),
-    "building": {"types"},
-    "trust": {"reading", "runs", "settings", "types"},
+    "building": {"settings", "types"},
+    "trust": {"building", "reading", "runs", "settings", "types"},
     "inference": {
         "inference",
         "building",
@@ -110,6 +110,7 @@ ALLOWED: dict[str, set[str]] = {
         "processes",
         "progress",
         "reading",
+        "commands.hints",
         "runs",
         "settings",
         "signals",

@@ -1,13 +1,18 @@
-"""From a node of the configuration to the object that its `_target_` names."""
+"""From a node of the configuration to the object that its `_target_` names; and which folders it was read from."""
 
 from __future__ import annotations
 
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
+from occlufer.settings import conf_folder
 from occlufer.types import ConfigError, OccluferError
 
 
@@ -35,3 +40,20 @@ def build(config: Any, **more: Any) -> Any:
             f"{target} cannot be made with these settings: {reason.removesuffix('.')}. Compare them with the file "
             "in conf that names it."
         ) from error
+
+
+def conf_folders(config: DictConfig | None = None) -> list[Path]:
+    """The conf folders that a configuration is made from: ours, and one's own by --config-dir and hydra.searchpath.
+
+    `config` is Hydra's, of the command that runs unless given; without one, what Hydra was initialised with.
+    """
+    if config is None and HydraConfig.initialized():
+        config = HydraConfig.instance().cfg
+    if config is not None:
+        found = [(source.schema, source.path) for source in config.hydra.runtime.config_sources]
+    else:
+        loader = GlobalHydra.instance().config_loader() if GlobalHydra.instance().is_initialized() else None
+        found = [(source.scheme(), source.path) for source in (loader.get_sources() if loader else [])]
+    own = [Path(path) if schema == "file" else files(path) for schema, path in found
+           if schema == "file" or (schema == "pkg" and path != "hydra.conf")]  # fmt: skip
+    return list(dict.fromkeys([conf_folder(), *(Path(str(path)) for path in own)]))

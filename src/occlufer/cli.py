@@ -32,7 +32,7 @@ def main() -> None:
         print(unknown_name("command", name, COMMANDS), "Try `occlufer --help`.", file=sys.stderr)
         raise SystemExit(2)
     if _HELP.intersection(rest):
-        _show(command_help(name))
+        _show(command_help(name, rest))
         return
     # The command runs as `python -m occlufer.commands.<name>` would: Lightning's ddp children and spawned workers
     # find it again by that module name, with the same overrides.

@@ -6,11 +6,13 @@ import functools
 import importlib
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from occlufer.building import conf_folders
 from occlufer.reading import read_json
 from occlufer.runs import Run
-from occlufer.settings import conf_folder, rename_moved
+from occlufer.settings import rename_moved
 from occlufer.types import RunError
 
 PACKAGES: tuple[str, ...] = (
@@ -106,15 +108,16 @@ def check_targets(config: Any, where: str, *, trusted: Sequence[str] = (), is_da
 def _may_build(target: object, trusted: Sequence[str], packages: Sequence[str]) -> bool:
     if not isinstance(target, str) or not _NAME.fullmatch(target):
         return False
-    if target.split(".")[0] in trusted:
+    _, *own = folders = conf_folders()
+    if target.split(".")[0] in trusted or target in _named_in(tuple(own)):
         return True
     inside = target.startswith(tuple(f"{package}." for package in packages))
-    return inside and (target in _named_in_conf() or _is_own_class(target))
+    return inside and (target in _named_in((folders[0],)) or _is_own_class(target))
 
 
-@functools.lru_cache(maxsize=1)
-def _named_in_conf() -> frozenset[str]:
-    files = conf_folder().rglob("*.yaml")
+@functools.cache
+def _named_in(folders: tuple[Path, ...]) -> frozenset[str]:
+    files = (path for folder in folders for path in folder.rglob("*.yaml"))
     return frozenset(name for path in files for name in _TARGET.findall(path.read_text(encoding="utf-8")))
 
 

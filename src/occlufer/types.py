@@ -6,6 +6,8 @@ This module imports numpy and the standard library only, so that anything may im
 from __future__ import annotations
 
 import difflib
+import re
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -99,3 +101,14 @@ def seeded_rng(*words: int) -> np.random.Generator:
     The same words give the same draws in any process; words must be non-negative (numpy `SeedSequence`).
     """
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
+
+
+def override(name: str, value: str) -> str:
+    """`name=value` as it is typed after a command: quoted for Hydra's grammar and for the shell where one needs it."""
+    other = re.fullmatch(
+        r"(?i)null|true|false|nan|[+-]?(inf|[\d._]+(e[+-]?\d+)?)", value
+    )  # no text, to Hydra
+    if re.fullmatch(r"[A-Za-z0-9_./:@%+-]+", value) and not other:
+        return f"{name}={value}"
+    escaped = re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + (found[2] and "\\" + found[2]), value)
+    return shlex.quote(f'{name}="{escaped}"')

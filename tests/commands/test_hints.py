@@ -1,6 +1,10 @@
-import pytest
+import shlex
 
-from occlufer.commands.hints import spelling_hint
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from occlufer.commands.hints import readable, spelling_hint
+from occlufer.types import ConfigError, override
 
 
 @pytest.mark.parametrize(
@@ -28,3 +32,54 @@ def test_what_is_known_has_no_hint():
         "occlusion=none,mask",
     ]
     assert spelling_hint("train", words) is None
+
+
+ODD = ["/faces (1)", "/图片/é", "/it's", "/a=b", "/a#b", "/a [1]", 'say "x"', "/a;b&c", "/{x}", "end\\"]
+PLAIN = ["plain", "a,b", "/a b", "~", "null", "1e3", "true", "", " x ", "$HOME", 'q\\"z']
+
+
+@pytest.mark.parametrize("value", ODD)
+def test_what_hydra_cannot_read_is_told_in_the_form_that_it_can(value: str):
+    """The words of the message are copied into a shell, and mean what was meant."""
+    with pytest.raises(ConfigError, match=r"cannot be read.* Write .*dataset\.root") as told:
+        readable(["dataset=fer2013", f"dataset.root={value}!"])
+    (written,) = shlex.split(str(told.value).split(" Write ")[1])
+    assert readable([written]) == [written]
+    assert OverridesParser.create().parse_override(written).value() == f"{value}!"
+
+
+@pytest.mark.parametrize(
+    "value", [*ODD, "plain", "a,b", "/a b", "~", "null", "1e3", "true", "", " x ", "$HOME", 'q\\"z']
+)
+def test_a_word_of_a_message_is_that_word_in_a_shell(value: str):
+    (word,) = shlex.split(override("dataset.root", value))
+    assert OverridesParser.create().parse_override(word).value() == value
+
+
+def test_the_home_folder_is_found(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/my name (é)")
+    (word,) = readable(["dataset.root=~/x"])
+    assert OverridesParser.create().parse_override(word).value() == "/home/my name (é)/x"
+    assert readable(["~fold", "--cfg=~x", "-m"]) == ["~fold", "--cfg=~x", "-m"]
+
+
+def test_flags_may_stand_anywhere():
+    """Python's argparse takes overrides in one piece only."""
+    words = ["seed=1", "-m", "fold=2", "--config-dir", "/a=b", "~x", "--info"]
+    assert readable(words) == ["seed=1", "fold=2", "~x", "-m", "--config-dir", "/a=b", "--info"]
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [("conditions=[none,mask", "closed"), ("model.options={a:1", "closed"), ("+dataset.classes.Über=x", "YAML")],
+)  # fmt: skip
+def test_other_words_that_cannot_be_read(word: str, told: str):
+    with pytest.raises(ConfigError, match=told):
+        readable([word])
+
+
+def test_a_command_says_it_in_one_line(occlufer, tmp_path):
+    result = occlufer("prepare", "dataset=fer2013", "dataset.root=/faces (1)", cwd=tmp_path)
+    assert result.returncode == 1
+    (line,) = result.stderr.strip().splitlines()
+    assert line.endswith("""Write 'dataset.root="/faces (1)"'""")

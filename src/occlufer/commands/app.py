@@ -16,8 +16,8 @@ from hydra.errors import CompactHydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from occlufer.building import plain
-from occlufer.commands.hints import spelling_hint
+from occlufer.building import conf_folders, plain
+from occlufer.commands.hints import readable, search_words, spelling_hint
 from occlufer.commands.options import group_options
 from occlufer.reading import printable
 from occlufer.settings import conf_folder
@@ -38,9 +38,14 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], ResultT]], Cal
     """Make a Hydra app of a function; a user's error is printed as its sentence, without a traceback."""
 
     def decorate(task: Callable[[DictConfig], ResultT]) -> Callable[[], None]:
+        begun = False  # then Hydra has understood the words
+
         @functools.wraps(task)
         def guarded(config: DictConfig) -> ResultT:
+            nonlocal begun
+            begun = True
             _quiet()
+            _let_import(conf_folders())
             try:
                 return task(config)
             except (OccluferError, OmegaConfBaseException) as error:
@@ -53,15 +58,25 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], ResultT]], Cal
         @functools.wraps(app)
         def hinted() -> None:
             try:
+                sys.argv[1:] = readable(sys.argv[1:])
                 app()
+            except ConfigError as error:
+                raise SystemExit(f"Error: {error}") from None
             except SystemExit as error:
-                if error.code and (hint := spelling_hint(config_name, sys.argv[1:])):
+                if error.code and not begun and (hint := spelling_hint(config_name, sys.argv[1:])):
                     print(hint, file=sys.stderr)
                 raise
 
         return hinted
 
     return decorate
+
+
+def _let_import(folders: Sequence[Path]) -> None:
+    """Python files that lie in a conf folder of one's own can be named by its options."""
+    for folder in folders:
+        if folder != conf_folder() and str(folder) not in sys.path:
+            sys.path.append(str(folder))
 
 
 def _quiet() -> None:
@@ -93,18 +108,21 @@ def condition_configs(names: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 @functools.cache
-def _occlusion(option: str) -> dict[str, Any]:
+def _occlusion(option: str, folders: tuple[Path, ...]) -> dict[str, Any]:
     """The node of an option, composed once: every job of a sweep asks for the same few."""
-    node: dict[str, Any] = plain(hydra.compose(config_name=f"occlusion/{option}"))["occlusion"]
+    node: dict[str, Any] = plain(hydra.compose(overrides=[*search_words(folders), f"+occlusion={option}"]))[
+        "occlusion"
+    ]
     return node
 
 
 def _condition(name: str) -> dict[str, Any]:
     """The node of `NAME` or `NAME@SEVERITY`."""
     option, _, severity = name.partition("@")
-    if option not in (known := group_options("occlusion")):
+    folders = tuple(conf_folders())
+    if option not in (known := group_options("occlusion", folders)):
         raise ConfigError(unknown_name("condition", option, known))
-    node = copy.deepcopy(_occlusion(option))
+    node = copy.deepcopy(_occlusion(option, folders))
     if "@" not in name:
         return node
     if "severity_range" not in node:

@@ -1,17 +1,77 @@
-"""The nearest spelling of an override that Hydra refused."""
+"""What is wrong with an override that Hydra cannot read or does not know, and how to write it."""
 
 from __future__ import annotations
 
 import contextlib
 import difflib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from occlufer.commands.options import group_options
+from occlufer.commands.options import given_folders, group_options
 from occlufer.settings import conf_folder
+from occlufer.types import ConfigError, override
+
+_WITH_VALUE = (
+    "--config-dir",
+    "-cd",
+    "--config-path",
+    "-cp",
+    "--config-name",
+    "-cn",
+    "--package",
+    "-p",
+    "--cfg",
+    "-c",
+)
+
+
+def readable(words: Sequence[str]) -> list[str]:
+    """A command line as Hydra wants it: overrides before flags, and `~` at the begin of a value is the home folder.
+
+    Raises:
+        ConfigError: an override that Hydra's grammar cannot read; it says how to write it.
+    """
+    parser, overrides, flags = OverridesParser.create(), [], []
+    for before, word in zip(("", *words), words, strict=False):
+        name, equals, value = word.partition("=")
+        if word.startswith("-") or before in _WITH_VALUE or not (equals or word.startswith("~")):
+            flags.append(word)
+            continue
+        if value.startswith("~"):
+            value = str(Path(value).expanduser())
+            word = f'{name}="{value}"' if _reads(parser, f'{name}="{value}"') else word
+        if not _reads(parser, word):
+            raise ConfigError(f"{word} cannot be read. {_advice(parser, name, value)}")
+        overrides.append(word)
+    return [*overrides, *flags]
+
+
+def _reads(parser: OverridesParser, word: str) -> bool:
+    try:
+        parser.parse_override(word)
+    except HydraException:
+        return False
+    return True
+
+
+def _advice(parser: OverridesParser, name: str, value: str) -> str:
+    if not _reads(parser, f"{name}=1"):
+        return (
+            f"{name} cannot be the name of a setting: Hydra has no way to write its marks in one. Put it into "
+            "a YAML file in a folder of your own, and add --config-dir DIR."
+        )
+    if value[:1] in "[{":
+        return (
+            "Wanted a list [a,b] or a table {a:1,b:2}, closed, in quotes for the shell; what has spaces, brackets or "
+            f"letters beyond a to z stands in quotes of its own: '{name}=[\"a (1)\",b]'."
+        )
+    return f"Its value has marks that mean something else to Hydra. Write {override(name, value)}"
 
 
 def spelling_hint(config_name: str, words: Sequence[str]) -> str | None:
@@ -22,22 +82,31 @@ def spelling_hint(config_name: str, words: Sequence[str]) -> str | None:
         words: the command line without the program's name; flags and words that begin with + or ~ are passed over.
     """
     pairs = [word.partition("=") for word in words if "=" in word and word[0] not in "-+~"]
-    groups = {str(path.relative_to(conf_folder())) for path in conf_folder().rglob("*") if path.is_dir()}
+    folders = given_folders(words)
+    groups = {
+        str(path.relative_to(folder)) for folder in folders for path in folder.rglob("*") if path.is_dir()
+    }
     chosen = []
     for name, _, value in pairs:
         if name not in groups or "," in value or value == "null":
             continue
-        if value not in (known := group_options(name)):
+        if value not in (known := group_options(name, folders)):
             return _hint(f"option of {name}", value, known)
         chosen.append(f"{name}={value}")
     with contextlib.suppress(Exception):  # what cannot be composed for another reason was told by Hydra
         GlobalHydra.instance().clear()
         with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
-            keys = {*groups, *_keys(hydra.compose(config_name, chosen))}
+            keys = {*groups, *_keys(hydra.compose(config_name, [*search_words(folders), *chosen]))}
         for name, _, _ in pairs:
             if name not in keys and not name.startswith("hydra"):
                 return _hint("setting", name, keys)
     return None
+
+
+def search_words(folders: Sequence[Path]) -> list[str]:
+    """What makes Hydra look into the conf folders of one's own, too."""
+    own = [f'"file://{folder.absolute()}"' for folder in folders if folder != conf_folder()]
+    return [f"hydra.searchpath=[{','.join(own)}]"] if own else []
 
 
 def _keys(node: DictConfig, above: str = "") -> Iterator[str]:

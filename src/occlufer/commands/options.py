@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from occlufer.settings import conf_folder
 
@@ -146,9 +149,22 @@ COMMANDS: dict[str, CommandInfo] = {
 }
 
 
-def group_options(group: str) -> list[str]:
-    """Names that a group can take, by file name."""
-    return sorted(path.stem for path in (conf_folder() / group).glob("*.yaml"))
+def given_folders(words: Sequence[str]) -> list[Path]:
+    """Ours, and the conf folders that a command line adds by `--config-dir` and `hydra.searchpath`."""
+    named = []
+    for word, after in itertools.zip_longest(words, words[1:], fillvalue=""):
+        name, _, value = word.partition("=")
+        if name in ("--config-dir", "-cd"):
+            named.append(value or after)
+        elif name.lstrip("+") == "hydra.searchpath":
+            named += [part.strip(" '\"").removeprefix("file://") for part in value.strip(" '\"[]").split(",")]
+    return [conf_folder(), *(Path(name).expanduser() for name in named if name and "://" not in name)]
+
+
+def group_options(group: str, folders: Sequence[Path] = ()) -> list[str]:
+    """Names that a group can take, by file name, in the conf folder or in all of `folders`."""
+    found = (path for folder in folders or [conf_folder()] for path in (folder / group).glob("*.yaml"))
+    return sorted({path.stem for path in found})
 
 
 def overview() -> str:
@@ -167,14 +183,16 @@ def overview() -> str:
     return "\n".join(lines)
 
 
-def command_help(name: str) -> str:
-    """The text of `occlufer NAME --help`: the groups as they stand in the conf folder, and the usual settings."""
-    info = COMMANDS[name]
+def command_help(name: str, words: Sequence[str] = ()) -> str:
+    """The text of `occlufer NAME WORDS --help`: the groups as they stand in the conf folders, and usual settings."""
+    info, folders = COMMANDS[name], given_folders(words)
     lines = [f"occlufer {name}: {info.purpose}", "", f"  {info.example}"]
     if info.groups:
         width = max(map(len, info.groups))
         lines += ["", "Groups (group=option):"]
-        lines += [f"  {group:<{width}}  {', '.join(group_options(group)) or '-'}" for group in info.groups]
+        lines += [
+            f"  {group:<{width}}  {', '.join(group_options(group, folders)) or '-'}" for group in info.groups
+        ]
     if info.settings:
         width = max(len(key) for key, _ in info.settings)
         lines += ["", "Settings (key=value):" if info.by_hydra else "Options:"]
@@ -182,6 +200,7 @@ def command_help(name: str) -> str:
     if info.by_hydra:
         lines += [
             "",
+            "`--config-dir DIR`: a folder of your own with more options, and the Python files that these name.",
             "Print the whole configuration with `--cfg job`; Hydra's own flags with `--hydra-help`.",
         ]
     return "\n".join(lines)

@@ -16,7 +16,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from occlufer.building import conf_folders
 from occlufer.commands.checks import check_train, training_settings
+from occlufer.commands.hints import search_words
 from occlufer.runs import Run
 from occlufer.settings import run_folder
 from occlufer.sweeps import SweepJob, log_file
@@ -138,8 +140,9 @@ def train_command(job: Job, hydra_overrides: Sequence[str]) -> list[str]:
     paths = job.settings["paths"]
     fixed = [f"paths.{name}={_quoted(str(Path(paths[name]).expanduser().absolute()))}" for name in paths]
     kept = [word for word in hydra_overrides if not word.lstrip("+~").startswith(_OF_THE_SWEEP)]
+    searched = search_words(conf_folders(job.config))
     return [
-        sys.executable, "-m", "occlufer.cli", "train", *kept, *job.overrides, *fixed,
+        sys.executable, "-m", "occlufer.cli", "train", *searched, *kept, *job.overrides, *fixed,
         "retry=null", f"hydra.job.num={job.number}", f"hydra.job.id={job.number}", "hydra.mode=RUN",
     ]  # fmt: skip
 
@@ -151,6 +154,7 @@ _OF_THE_SWEEP = (
     "hydra.sweeper",
     "hydra.sweep",
     "hydra.mode",
+    "hydra.searchpath",  # given anew, with absolute folders
 )
 
 
