@@ -126,3 +126,14 @@ def test_a_file_at_the_limit_is_read_and_one_beyond_is_not(tmp_path: Path) -> No
 def test_words_in_other_scripts_are_printable() -> None:
     assert printable("Überraschung 惊讶 – é\ttab\nline") == "Überraschung 惊讶 – é\ttab\nline"
     assert printable("a\x9bb\u202ec") == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c"
+
+
+def test_other_numbers_of_threads_in_one_study_are_told(tmp_path: Path) -> None:
+    folder = fakes_runs.make_study(tmp_path, conditions=("none", "mask"), n=30)
+    for count, path in enumerate(sorted(folder.iterdir()), start=1):
+        run = Run(path)
+        content = read_json(path / "environment.json")
+        run.write_json(
+            "environment.json", content | {"threads": [{"num_threads": 1}, {"num_threads": count}, "?"]}
+        )
+    assert any("different numbers of threads (1, 2)" in text for text in load_study(folder).warnings)

@@ -24,7 +24,7 @@ def termination() -> Iterator[None]:
     """Inside, the first SIGTERM raises `Terminated`; further ones are ignored while the block cleans up.
 
     Any error that follows the signal ends as `Terminated` as well: a signal to a whole process group takes loader
-    workers and pools away too, and each library has its own words for that. Outside the main thread, which alone hears
+    workers and pools away too, and each library has its own words for that. Outside the main thread, which alone gets
     signals, nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -32,13 +32,13 @@ def termination() -> Iterator[None]:
         return
     received = False
 
-    def hear(signum: int, frame: FrameType | None) -> None:
+    def receive(signum: int, frame: FrameType | None) -> None:
         nonlocal received
         if not received:
             received = True
             raise Terminated
 
-    before = signal.signal(signal.SIGTERM, hear)
+    before = signal.signal(signal.SIGTERM, receive)
     try:
         yield
     except BaseException as error:

@@ -118,9 +118,10 @@ def _guarded(method: Callable[P, None]) -> Callable[P, None]:
 class WandbMirror(Mirror):
     """A wandb run in the run folder's `wandb/`; offline it needs neither account nor network.
 
-    One run folder is one wandb run, whose id comes from the study and the folder's name. An offline run of wandb cannot
-    be gone on with: when training goes on, what an earlier session left is replaced, and the earlier epochs are told
-    again from the checkpoint, so that nothing is there twice. Online, the run is resumed and known epochs are left out.
+    One run folder is one wandb run, whose id comes from the study and the folder's name. wandb cannot resume
+    an offline run: when a training is resumed, the files of its earlier session are replaced and the earlier epochs are
+    logged again from the checkpoint, so that nothing is there twice. Online, the run is resumed and known epochs are
+    left out.
 
     Args:
         project: wandb's project.

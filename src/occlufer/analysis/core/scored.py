@@ -148,3 +148,14 @@ def packages_of(run: Run) -> dict[str, str]:
     if not isinstance(packages, dict):
         return {}
     return {str(name): str(version) for name, version in packages.items() if version}
+
+
+def threads_of(run: Run) -> int | None:
+    """Threads that the training computed with, the most of any library; None where the run does not say."""
+    pools = environment_of(run).get("threads")
+    counts = (
+        [pool.get("num_threads") for pool in pools if isinstance(pool, dict)]
+        if isinstance(pools, list)
+        else []
+    )
+    return max((count for count in counts if isinstance(count, int)), default=None)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from occlufer.analysis.core.blocks import assign_blocks, missing_fold_notes, without_repeats
 from occlufer.analysis.core.conditions import condition_order
-from occlufer.analysis.core.scored import Block, ScoredRun, packages_of, read_run
+from occlufer.analysis.core.scored import Block, ScoredRun, packages_of, read_run, threads_of
 from occlufer.analysis.core.selection import Choice, choose
 from occlufer.runs import Run, find_runs
 from occlufer.types import RunError
@@ -160,10 +160,17 @@ def _cut(run: ScoredRun, keys: set[str]) -> ScoredRun:
     return replace(run, predictions=rows.sort_values(["condition", "key"], ignore_index=True))
 
 
-def _version_notes(runs: Iterable[ScoredRun]) -> list[str]:
+def _version_notes(runs: Sequence[ScoredRun]) -> list[str]:
     versions: dict[str, set[str]] = defaultdict(set)
     for run in runs:
         for package, version in packages_of(run.run).items():
             versions[package].add(version)
     mixed = [f"{name} {' / '.join(sorted(found))}" for name, found in versions.items() if len(found) > 1]
-    return [f"The runs were made with different versions: {'; '.join(mixed)}."] if mixed else []
+    notes = [f"The runs were made with different versions: {'; '.join(mixed)}."] if mixed else []
+    threads = {count for run in runs if (count := threads_of(run.run)) is not None}
+    if len(threads) > 1:
+        notes.append(
+            f"The runs were trained with different numbers of threads ({', '.join(map(str, sorted(threads)))}), on "
+            "which the last bits of a training depend."
+        )
+    return notes
