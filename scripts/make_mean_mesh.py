@@ -108,9 +108,8 @@ def measure(faces: int) -> NDArray[np.float64]:
     found = []
     mesh = FaceMesh(model_file(None, on_message=print), 0.5)
     for index in range(faces):
-        points_N3 = mesh.find(draw_face(seeded_rng(0, index)))
-        if points_N3 is not None:
-            found.append(normalised(points_N3.astype(np.float64)))
+        meshes = mesh.find(draw_face(seeded_rng(0, index)))
+        found += [normalised(points_N3.astype(np.float64)) for points_N3 in meshes[:1]]
     print(f"{len(found)} of {faces} drawn faces were found.")
     return np.array(found)
 
@@ -186,8 +185,7 @@ def refined(faces: int) -> dict[str, NDArray[Any]]:
         scene = draw_scene(seeded_rng(2, index), DIFFICULTIES["easy"])
         scene = replace(scene, yaw=0.0, pitch=0.0, roll=0.0, span=0.5, blur=0.0, noise=0.0)
         face = render(identity, still, still, scene, 256)
-        found = finder.find(face.image_HWC)
-        if found is not None:
+        for found in finder.find(face.image_HWC)[:1]:
             steps.append((found - face.landmarks_N3) * [1, 1, 0] * FACE_HEIGHT / (0.5 * 256))
     step = np.median(steps, axis=0)
     step = (step + step[mesh["mirror"]] * [-1, 1, 1]) / 2

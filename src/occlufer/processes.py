@@ -9,8 +9,12 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.context import SpawnContext
 from typing import Any
+
+from occlufer.types import OccluferError
 
 _FIRST_RANK = "OCCLUFER_FIRST_RANK"  # pid of the process that starts the other ranks
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -74,6 +78,26 @@ def _blas() -> Any:
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
+
+
+def spawn_context() -> SpawnContext:
+    """What processes are started with: never forked, as the caller may have torch's threads.
+
+    Raises `OccluferError` in a process that is itself being started, where it would hang or start others for ever.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # what multiprocessing itself asks
+        raise OccluferError(
+            "A process that was being started ran the script that started it: the script starts processes when it is "
+            "imported. Put what it does under `if __name__ == '__main__':`."
+        )
+    return multiprocessing.get_context("spawn")
+
+
+def spawned_pool(
+    count: int, initializer: Callable[..., None], arguments: tuple[Any, ...] = ()
+) -> ProcessPoolExecutor:
+    """A pool of `count` processes, each of which calls `initializer(*arguments)` first; see `spawn_context`."""
+    return ProcessPoolExecutor(count, mp_context=spawn_context(), initializer=initializer, initargs=arguments)
 
 
 def settle_worker() -> None:

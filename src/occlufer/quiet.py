@@ -13,7 +13,7 @@ from collections.abc import Iterator
 ANYTHING = re.compile(rb"")
 GREETINGS = re.compile(
     rb"^(WARNING: All log messages before absl|WARNING: Logging before InitGoogle|[IW]\d{4} [\d:.]+ |"
-    rb"INFO: .*(TensorFlow Lite|XNNPACK)|WARNING: Read-only tensor )"
+    rb"INFO: .*(TensorFlow Lite|XNNPACK)|INFO: \[\w+\.cc:\d+\]|WARNING: Read-only tensor )"
 )
 """What absl and TensorFlow Lite say at their start; absl's E and F lines are none of these."""
 

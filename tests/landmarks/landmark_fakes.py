@@ -65,18 +65,46 @@ class FakeDetector:
 
     def detect(self, image_HWC: UInt8Array) -> Detection:
         time.sleep(self.delay)
-        number = int(image_HWC[0, 0, 0]) + 256 * int(image_HWC[0, 0, 1])
+        number = number_of(image_HWC)
         if number == self.deadly:
             os.kill(os.getpid(), signal.SIGKILL)
         if number % 7 == 0:
             return Detection(None, "missed: no face")
         return Detection(fake_landmarks(number), "wide border")
 
+    def check(self, image_HWC: UInt8Array, found: Detection) -> Detection:
+        """Every fifth of those that an older cache holds is turned."""
+        return Detection(None, "missed: looks turned") if number_of(image_HWC) % 5 == 0 else found
+
+
+def number_of(image_HWC: UInt8Array) -> int:
+    return int(image_HWC[0, 0, 0]) + 256 * int(image_HWC[0, 0, 1])
+
 
 def make_fake(
     settings: DetectorSettings, *, delay: float = 0.0, deadly: int = -1, folder: Path | None = None
 ) -> FakeDetector:
     return FakeDetector(delay, deadly, folder)
+
+
+@dataclass
+class DiesOnce(FakeDetector):
+    """Ends its process at image 60, but not if that has happened before."""
+
+    def detect(self, image_HWC: UInt8Array) -> Detection:
+        assert self.folder is not None
+        if number_of(image_HWC) == 60 and not (self.folder / "died").exists():
+            (self.folder / "died").touch()
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return super().detect(image_HWC)
+
+
+def make_one_that_dies_once(settings: DetectorSettings, *, folder: Path) -> DiesOnce:
+    return DiesOnce(folder=folder)
+
+
+def make_none(settings: DetectorSettings) -> FakeDetector:
+    os._exit(3)
 
 
 def draw_face(size: int = 128, shift: tuple[float, float] = (0, 0)) -> UInt8Array:

@@ -16,7 +16,7 @@ import pytest
 from occlufer.files import StorageError
 from occlufer.landmarks import build
 from occlufer.landmarks.build import BuildReport, build_landmarks
-from occlufer.landmarks.cache import MAGIC, RECORD, LandmarkCache
+from occlufer.landmarks.cache import MAGIC, RECORD, ROW_BYTES, CacheRecord, LandmarkCache
 from occlufer.landmarks.detector import DetectorSettings
 from occlufer.types import LandmarkError
 
@@ -109,14 +109,85 @@ def test_there_are_no_more_workers_than_work(tmp_path: Path) -> None:
     assert build_fake(tmp_path, FakeImages(20), workers=50).workers == 2
 
 
-def test_a_killed_worker_is_an_error_that_says_what_to_do_and_loses_nothing(tmp_path: Path) -> None:
-    images = FakeImages(100)
-    with pytest.raises(LandmarkError, match=r"landmarks\.workers=1") as caught:
-        build_fake(tmp_path, images, workers=1, deadly=60)
-    assert "All finished work is kept" in str(caught.value)
-    assert records_in(tmp_path) == 48  # three whole chunks
-    assert build_fake(tmp_path, images).known == 48
-    check(tmp_path, images)
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_image_that_kills_its_worker_twice_is_a_miss_with_its_name_and_the_rest_is_done(
+    tmp_path: Path, workers: int
+) -> None:
+    report = build_fake(tmp_path, FakeImages(100), workers=workers, deadly=60)
+    assert report.stages == {"wide border": 84, "missed: no face": 15, "missed: search crashed": 1}
+    assert report.notes == ("image 60: ended the process that looked at it, twice; counted as missed.",)
+    assert (
+        build_fake(tmp_path, FakeImages(100), workers=1, deadly=60).looked_at == 0
+    )  # it is not tried for ever
+
+
+def test_an_image_that_kills_its_worker_once_is_found(tmp_path: Path) -> None:
+    make = partial(fakes.make_one_that_dies_once, folder=tmp_path)
+    cache = LandmarkCache(tmp_path, FINGERPRINT)
+    report = build_landmarks(FakeImages(100), cache, settings=SETTINGS, workers=2, make_detector=make)
+    assert (tmp_path / "died").exists()
+    assert report.notes == ()
+    check(tmp_path, FakeImages(100))
+
+
+def test_workers_that_cannot_start_are_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    cache = LandmarkCache(tmp_path, FINGERPRINT)
+    with pytest.raises(LandmarkError, match=r"landmarks\.workers=1"):
+        build_landmarks(FakeImages(40), cache, settings=SETTINGS, workers=2, make_detector=fakes.make_none)
+
+
+def test_a_script_without_a_guard_fails_at_once_and_says_why(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from landmark_fakes import *\n"
+        f"cache = LandmarkCache({str(tmp_path)!r}, 'f')\n"
+        "images, settings = FakeImages(40), DetectorSettings()\n"
+        "build.build_landmarks(images, cache, settings=settings, workers=2, make_detector=make_fake)\n"
+    )
+    paths = os.pathsep.join([str(Path(fakes.SCRIPT).parent), *sys.path])
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=100,
+        env={**os.environ, "PYTHONPATH": paths},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "under `if __name__ == '__main__':`" in done.stderr  # of the processes
+    assert "lacks `if __name__ == '__main__':`" in done.stderr.splitlines()[-1]  # of the script
+
+
+def test_meshes_of_before_turned_faces_were_refused_are_checked_and_taken_over(tmp_path: Path) -> None:
+    former = LandmarkCache(tmp_path, SETTINGS.former_fingerprint())
+    images = FakeImages(30)
+    with former.writing():
+        former.append(
+            CacheRecord(images.content_digest(number), fakes.fake_landmarks(number) + 1, "A", (20, 30))
+            for number in range(1, 11)
+        )
+    cache, told = LandmarkCache(tmp_path, SETTINGS.fingerprint()), []
+    report = build_landmarks(
+        images, cache, settings=SETTINGS, workers=0, make_detector=make_fake, on_message=told.append
+    )
+    assert "10 images" in told[0]
+    assert report.turned == (5, 10)
+    for number in (1, 7):
+        np.testing.assert_array_equal(
+            cache.landmarks(images.content_digest(number)), fakes.fake_landmarks(number) + 1
+        )
+    np.testing.assert_array_equal(cache.landmarks(images.content_digest(11)), fakes.fake_landmarks(11))
+
+
+def test_points_that_have_changed_on_disk_cost_their_image(tmp_path: Path) -> None:
+    build_fake(tmp_path, FakeImages(20))
+    points = tmp_path / FINGERPRINT / "points.f32"
+    content = bytearray(points.read_bytes())
+    content[ROW_BYTES + 9] ^= 1
+    points.write_bytes(content)
+    cache = LandmarkCache(tmp_path, FINGERPRINT)
+    report = build_landmarks(
+        FakeImages(20), cache, settings=SETTINGS, workers=0, make_detector=make_fake, verify=True
+    )
+    assert report.looked_at == 1
+    again = LandmarkCache(tmp_path, FINGERPRINT)
+    assert (len(again), again.damaged()) == (20, [])
 
 
 class BrokenDetector(FakeDetector):

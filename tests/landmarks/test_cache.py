@@ -170,15 +170,23 @@ def flip(path: Path, at: int) -> None:
     path.write_bytes(content)
 
 
-def test_damage_is_an_error_that_says_which_folder_to_delete(tmp_path: Path) -> None:
-    fill(LandmarkCache(tmp_path, "print"), 0, 1, 2)
-    shutil.copytree(tmp_path / "print", tmp_path / "garbage")
+def test_what_is_no_cache_is_an_error_that_says_which_folder_to_delete(tmp_path: Path) -> None:
+    (tmp_path / "garbage").mkdir()
     (tmp_path / "garbage" / "index.bin").write_bytes(np.random.default_rng(0).bytes(500))
-    flip(tmp_path / "print" / "index.bin", len(MAGIC) + RECORD.itemsize + 3)
-    for name in ("garbage", "print"):
-        with pytest.raises(LandmarkError, match=r"Delete that folder") as caught:
-            LandmarkCache(tmp_path, name)
-        assert str(tmp_path / name) in str(caught.value)
+    with pytest.raises(LandmarkError, match=r"Delete that folder") as caught:
+        LandmarkCache(tmp_path, "garbage")
+    assert str(tmp_path / "garbage") in str(caught.value)
+
+
+@pytest.mark.parametrize("at", [3, 18, 20, 30])
+def test_a_damaged_record_costs_its_image_and_no_other(tmp_path: Path, at: int) -> None:
+    fill(LandmarkCache(tmp_path, "print"), 0, 1, 2, 3)
+    flip(tmp_path / "print" / "index.bin", len(MAGIC) + RECORD.itemsize + at)
+    cache = LandmarkCache(tmp_path, "print")
+    check(cache, 0, 2, 3)
+    assert cache.missing([digest(number) for number in range(4)]) == [1]
+    fill(cache, 1, 4)
+    check(LandmarkCache(tmp_path, "print"), 0, 1, 2, 3, 4)
 
 
 def test_a_garbled_last_record_is_taken_for_torn(tmp_path: Path) -> None:
@@ -195,7 +203,7 @@ def test_changed_points_are_noticed(tmp_path: Path) -> None:
     flip(tmp_path / "print" / "points.f32", ROW_BYTES + 77)
     cache = LandmarkCache(tmp_path, "print")
     assert cache.landmarks(digest(0)) is not None
-    with pytest.raises(LandmarkError, match="row 1"):
+    with pytest.raises(LandmarkError, match="occlufer prepare"):
         cache.landmarks(digest(1))
 
 
@@ -262,3 +270,10 @@ def test_stages_of_older_caches_go_by_their_names_of_today(tmp_path: Path, forme
     with cache.writing():
         cache.append([replace(record(1), stage=former)])
     assert LandmarkCache(tmp_path, "f").stage(digest(1)) == now
+
+
+def test_further_faces_are_remembered(tmp_path: Path) -> None:
+    cache = LandmarkCache(tmp_path, "f")
+    with cache.writing():
+        cache.append([replace(record(0), others=2), replace(record(1), others=40)])
+    assert (cache.stage(digest(0)), cache.others(digest(0)), cache.others(digest(1))) == ("wide border", 2, 9)

@@ -13,7 +13,8 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from occlufer.landmarks.detector import DEFAULT_STAGES, DetectorSettings, LandmarkDetector, Stage
+from occlufer.landmarks.detector import DEFAULT_STAGES, Detection, DetectorSettings, LandmarkDetector, Stage
+from occlufer.landmarks.turned import one_face
 from occlufer.types import ConfigError, LandmarkError
 
 from .landmark_fakes import draw_face
@@ -135,7 +136,10 @@ def test_the_fingerprint_follows_what_changes_landmarks() -> None:
     assert settings.fingerprint() == DetectorSettings(workers=3).fingerprint()
     renamed = tuple(replace(stage, name=f"number {n}") for n, stage in enumerate(DEFAULT_STAGES))
     assert settings.fingerprint() == DetectorSettings(stages=renamed).fingerprint()
-    assert settings.fingerprint() == "b23de14a3787"  # caches of before stages had these names
+    assert (
+        settings.former_fingerprint() == "b23de14a3787"
+    )  # caches of MediaPipe 0.10.21, whose stages had letters
+    assert settings.former_fingerprint() != settings.fingerprint()
     others = [
         DetectorSettings(stages=DEFAULT_STAGES[:2]),
         DetectorSettings(stages=DEFAULT_STAGES[::-1]),
@@ -144,6 +148,7 @@ def test_the_fingerprint_follows_what_changes_landmarks() -> None:
         DetectorSettings(centre_range=(0.1, 0.8)),
         DetectorSettings(max_side=512),
         DetectorSettings(min_side=8),
+        DetectorSettings(refuse_turned=False),
     ]
     assert len({other.fingerprint() for other in [settings, *others]}) == len(others) + 1
 
@@ -236,3 +241,61 @@ def test_a_training_after_the_search_is_not_killed() -> None:
         "    detector.detect(draw_face(64))\n"
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+@pytest.mark.parametrize("size", [48, 128])
+def test_a_turned_face_is_no_face_and_called_what_it_is(
+    detector: LandmarkDetector, size: int, quarters: int
+) -> None:
+    turned = np.ascontiguousarray(np.rot90(draw_face(size), quarters))
+    former = LandmarkDetector(settings=DetectorSettings(refuse_turned=False)).detect(turned)
+    assert former.landmarks_N3 is not None  # upside down: an upright mesh, its mouth where the eyes are
+    assert detector.detect(turned).stage == "missed: looks turned"
+    assert detector.check(turned, former).stage == "missed: looks turned"
+
+
+def test_a_check_lets_an_upright_face_pass(detector: LandmarkDetector) -> None:
+    found = detector.detect(draw_face(64))
+    assert detector.check(draw_face(64), found) is found
+    missed = Detection(None, "missed: no face")
+    assert detector.check(draw_face(64) * 0, missed) is missed
+
+
+@pytest.mark.parametrize(
+    ("width", "places", "nose", "others"),
+    [
+        (200, [(0, 200)], 100, 0),
+        (400, [(0, 200), (200, 200)], 100, 1),  # of equal faces any
+        (360, [(0, 160), (160, 200)], 261, 1),  # the larger one
+        (480, [(0, 160), (160, 160), (320, 160)], 240, 2),  # the middle one
+    ],
+)
+def test_of_several_faces_the_largest_central_one_is_taken(
+    detector: LandmarkDetector, width: int, places: list[tuple[int, int]], nose: int, others: int
+) -> None:
+    image = np.full((max(side for _, side in places), width, 3), (120, 140, 150), np.uint8)
+    for left, side in places:
+        image[:side, left : left + side] = draw_face(side)
+    found = detector.detect(image)
+    assert found.landmarks_N3 is not None
+    assert abs(found.landmarks_N3[1, 0] - nose) < 10
+    assert found.others == others
+    assert detector.detect(image[:, ::-1].copy()).others == others
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_meshes_of_one_face_in_a_turned_image_lie_on_each_other(quarters: int) -> None:
+    rng = np.random.default_rng(0)
+    mesh = rng.uniform(0, 60, (468, 3)).astype(np.float32)
+    height, width = 80, 100
+    turned = mesh.copy()
+    for step in range(quarters):
+        across = (width, height)[step % 2]
+        turned[:, :2] = np.column_stack([turned[:, 1], across - turned[:, 0]])
+    assert one_face(mesh, (height, width), turned, quarters)
+    assert not one_face(mesh + 40, (height, width), turned, quarters)
+    pixel = np.zeros((height, width))
+    pixel[int(mesh[0, 1]), int(mesh[0, 0])] = 1
+    y, x = np.argwhere(np.rot90(pixel, quarters))[0]
+    np.testing.assert_allclose(turned[0, :2], (x + 0.5, y + 0.5), atol=0.51)

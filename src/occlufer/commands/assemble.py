@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from occlufer.data.image_format import ImageFormat
 from occlufer.datasets.base import FaceDataset
 from occlufer.datasets.extra import WithExtra
 from occlufer.datasets.folds import Fold
+from occlufer.datasets.manifest import named
 from occlufer.datasets.near_duplicates import near_duplicate_notes, pairs_path, read_pairs
 from occlufer.landmarks.build import BuildReport, build_landmarks
 from occlufer.landmarks.cache import LandmarkCache
@@ -50,10 +51,12 @@ def make_faces(config: Config) -> FaceDataset:
     return faces
 
 
-def prepare_landmarks(config: Config, faces: FaceDataset) -> tuple[LandmarkCache, BuildReport]:
+def prepare_landmarks(
+    config: Config, faces: FaceDataset, *, verify: bool = False
+) -> tuple[LandmarkCache, BuildReport]:
     """Find the landmarks that the cache lacks; raises `DatasetError` when no face at all was found.
 
-    In faces that are covered already none are looked for.
+    In faces that are covered already none are looked for. `verify` reads all points that were found before.
     """
     settings = build(config["landmarks"])
     cache = LandmarkCache(Path(config["paths"]["cache"]) / "landmarks", settings.fingerprint())
@@ -62,8 +65,16 @@ def prepare_landmarks(config: Config, faces: FaceDataset) -> tuple[LandmarkCache
         return cache, BuildReport({"covered already": len(faces)}, 0, 0, 0.0, 0, ())
     with progress("Finding landmarks") as update:
         report = build_landmarks(
-            faces, cache, settings=settings, workers=settings.workers, on_progress=update, on_message=say
+            faces,
+            cache,
+            settings=settings,
+            workers=settings.workers,
+            on_progress=update,
+            on_message=say,
+            verify=verify,
         )
+    for told in _odd_faces(faces, report):
+        say(told)
     for note in report.notes[:5]:
         say(note)
     if len(report.notes) > 5:
@@ -75,6 +86,20 @@ def prepare_landmarks(config: Config, faces: FaceDataset) -> tuple[LandmarkCache
             "`occlufer preview view=full occlusion=none`, or lower landmarks.min_face_share if the faces are small."
         )
     return cache, report
+
+
+def _odd_faces(faces: FaceDataset, report: BuildReport) -> Iterator[str]:
+    turned, several = (named(faces.manifest.keys[list(found)]) for found in (report.turned, report.several))
+    if report.turned:
+        yield (
+            f"{len(report.turned):,} {'face looks' if len(report.turned) == 1 else 'faces look'} turned by 90 degrees "
+            f"or more; left out of all conditions: {turned}. Turn the files upright to use them."
+        )
+    if report.several:
+        yield (
+            f"{len(report.several):,} {'image shows' if len(report.several) == 1 else 'images show'} several faces, of "
+            f"which the largest central one is taken: {several}."
+        )
 
 
 def landmark_coverage(faces: FaceDataset, cache: LandmarkCache) -> pd.DataFrame:

@@ -25,7 +25,7 @@ def main(config: DictConfig) -> None:
     check_folders(settings)
     faces = make_faces(settings)
     _look_for_near_duplicates(settings, faces)
-    cache, report = prepare_landmarks(settings, faces)
+    cache, report = prepare_landmarks(settings, faces, verify=True)
     coverage = landmark_coverage(faces, cache)
     coverage["found %"] = (100 * coverage["used"] / coverage["faces"]).round(1)
     out.print(table(coverage, f"{'Readable faces' if faces.covered else 'Landmarks'} in {faces.name}"))

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from occlufer.landmarks.cache import CacheRecord, LandmarkCache
-from occlufer.landmarks.detector import MISSED_UNREADABLE, DetectorSettings, LandmarkDetector
+from occlufer.landmarks.detector import MISSED_TURNED, MISSED_UNREADABLE, DetectorSettings, LandmarkDetector
+from occlufer.landmarks.model import model_file
 from occlufer.landmarks.pool import Detector, ImageSource, Job, Result, run
-from occlufer.processes import core_count
+from occlufer.processes import core_count, spawn_context
 from occlufer.types import ImageError
 
 _CHUNK = 16  # images a task: a tenth of a second of work, so that workers end together and stop soon
@@ -29,7 +30,9 @@ class BuildReport:
         looked_at: different images that were looked at now.
         seconds: wall seconds, start of the workers included.
         workers: processes that looked for faces; 0: this one, or there was nothing to do.
-        notes: sentences on images that could not be read now.
+        notes: sentences on images that could not be read now, or that ended the process that looked at them.
+        turned: indices of images whose face looks turned; they count as missed.
+        several: indices of images that show further faces; the largest central one was taken.
     """
 
     stages: dict[str, int]
@@ -38,6 +41,8 @@ class BuildReport:
     seconds: float
     workers: int
     notes: tuple[str, ...]
+    turned: tuple[int, ...] = ()
+    several: tuple[int, ...] = ()
 
     @property
     def total(self) -> int:
@@ -69,6 +74,7 @@ def build_landmarks(
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     on_message: Callable[[str], None] = lambda message: None,
     make_detector: Callable[[DetectorSettings], Detector] = LandmarkDetector.from_settings,
+    verify: bool = False,
 ) -> BuildReport:
     """Look for a face in every image of `source` that the cache does not know, and append what is found.
 
@@ -84,9 +90,11 @@ def build_landmarks(
         on_progress: called with (images looked at, images to look at).
         on_message: called with sentences for the user (waiting for another process, ...).
         make_detector: picklable; called once in each worker.
+        verify: read all points of the cache first, and look again where they have changed on disk.
 
     Raises:
-        LandmarkError: a worker was killed, or the cache is damaged.
+        LandmarkError: the workers cannot start, or the cache cannot be read.
+        OccluferError: called by a script that starts processes when it is imported.
         StorageError: the cache cannot be written.
     """
     started = time.monotonic()
@@ -97,18 +105,42 @@ def build_landmarks(
             readable.setdefault(digest, index)
     known = sum(digest is not None and cache.contains(digest) for digest in digests)
     looked_at = used = 0
-    if cache.missing(list(readable)):
+    damaged = cache.damaged() if verify else []
+    if cache.missing(list(readable)) or damaged:
+        spawn_context()  # before the lock, for which a script without a guard would wait for ever
+        former = _former(cache, settings, on_message)
         with cache.writing(on_message=on_message):
+            cache.forget(damaged)
             missing = [digest for digest in readable if not cache.contains(digest)]
             tasks = [(readable[digest], digest) for digest in missing]
             chunks = [tasks[start : start + _CHUNK] for start in range(0, len(tasks), _CHUNK)]
             used = min(core_count() if workers is None else workers, len(chunks))
-            with contextlib.closing(run(Job(source, settings, make_detector), chunks, used)) as results:
+            if tasks and make_detector == LandmarkDetector.from_settings:
+                model_file(settings.model, on_message=on_message)  # once, not in each worker
+            with contextlib.closing(
+                run(Job(source, settings, make_detector, former), chunks, used)
+            ) as results:
                 looked_at = _store(results, len(tasks), cache, on_progress, notes)
     cache.refresh()
     stages = Counter(MISSED_UNREADABLE if digest is None else cache.stage(digest) for digest in digests)
     seconds = time.monotonic() - started
-    return BuildReport(dict(sorted(stages.items())), known, looked_at, seconds, used, tuple(notes))
+    seen = [(index, digest) for index, digest in enumerate(digests) if digest is not None]
+    turned = tuple(index for index, digest in seen if cache.stage(digest) == MISSED_TURNED)
+    several = tuple(index for index, digest in seen if cache.others(digest))
+    return BuildReport(
+        dict(sorted(stages.items())), known, looked_at, seconds, used, tuple(notes), turned, several
+    )
+
+
+def _former(
+    cache: LandmarkCache, settings: DetectorSettings, on_message: Callable[[str], None]
+) -> LandmarkCache | None:
+    """Landmarks that were found before turned faces were refused: they need a check only."""
+    former = LandmarkCache(cache.path.parent, settings.former_fingerprint())
+    if not len(former) or cache.path.name != settings.fingerprint():
+        return None
+    on_message(f"Landmarks of {len(former):,} images in {former.path} are taken over; is a face turned?")
+    return former
 
 
 def _digests(source: ImageSource) -> tuple[list[bytes | None], list[str]]:

@@ -8,7 +8,8 @@ A cache is the folder `<folder>/<fingerprint>/` with
     .lock        held by the writer
 
 Rows are on disk before the records that point to them, so a record that can be read always has its row.
-Readers take whole records with a right checksum; what a killed writer left behind is cut off by the next one.
+Readers take whole records with a right checksum: a damaged one costs its image, which is looked at again. What a killed
+writer left behind is cut off by the next one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,12 +40,15 @@ RECORD = np.dtype(
         ("check", "<u4"),
     ]
 )
+_OTHERS = " +"  # in a record's stage, before the number of further faces
+MOST_OTHERS = 9
 _FORMER_NAMES = {
     "A": "wide border", "B": "black border", "D": "wide border, unsure", "E": "black border, unsure",
 }  # fmt: skip
 """What the stages of the shipped cascade were called in caches of before November 2026."""
 ROW_BYTES = LANDMARK_COUNT * 3 * 4
 _CHECKED_BYTES = RECORD.itemsize - 4
+_DAMAGED = -2  # the row of a record whose checksum is wrong, in memory only
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +60,14 @@ class CacheRecord:
         landmarks_N3: float32 (468, 3) in pixels of the image, or None when no face was found.
         stage: the stage that found it ("wide border", ...), or "missed: " and the reason.
         image_hw: height and width of the image in pixels; (0, 0) when it could not be read.
+        others: further faces in the image, at most `MOST_OTHERS` of them told.
     """
 
     digest: bytes
     landmarks_N3: FloatArray | None
     stage: str
     image_hw: tuple[int, int]
+    others: int = 0
 
 
 class LandmarkCache:
@@ -75,7 +81,7 @@ class LandmarkCache:
         fingerprint: `DetectorSettings.fingerprint()`: other settings are another cache.
 
     Raises:
-        LandmarkError: the files are damaged in another way than a kill leaves them.
+        LandmarkError: the files cannot be read, or are none of a landmark cache.
     """
 
     def __init__(self, folder: Path | str, fingerprint: str) -> None:
@@ -107,25 +113,51 @@ class LandmarkCache:
 
         Raises `LandmarkError` when the image was never looked at, or its row on disk has changed.
         """
-        record = self._record(digest)
+        landmarks_N3 = self._points_at(self._record(digest))
+        if landmarks_N3 is False:
+            raise LandmarkError(
+                f"The landmarks of the image with digest {digest.hex()} have changed on disk (cache {self.path}). "
+                "`occlufer prepare` with the same settings looks at this image again."
+            )
+        return landmarks_N3
+
+    def _points_at(self, record: np.void) -> FloatArray | Literal[False] | None:
+        """A copy of what a record points to; None where there is no face, False where it has changed on disk."""
         row = int(record["row"])
         if row < 0:
             return None
         assert self._points is not None
         landmarks_N3: FloatArray = np.array(self._points[row], np.float32)
-        if zlib.crc32(landmarks_N3.tobytes()) != record["row_check"]:
-            raise self._damaged(f"row {row} of points.f32 has changed since it was written")
-        return landmarks_N3
+        return landmarks_N3 if zlib.crc32(landmarks_N3.tobytes()) == record["row_check"] else False
 
     def stage(self, digest: bytes) -> str:
         """Which stage found the face, or "missed: ..."; raises `LandmarkError` if it was never looked at."""
-        name = bytes(self._record(digest)["stage"]).decode()
+        name = self._stored_stage(digest)[0]
         return _FORMER_NAMES.get(name, name)
+
+    def others(self, digest: bytes) -> int:
+        """How many further faces the image shows; 0 too where nobody asked."""
+        return self._stored_stage(digest)[1]
+
+    def _stored_stage(self, digest: bytes) -> tuple[str, int]:
+        name, _, others = bytes(self._record(digest)["stage"]).decode().partition(_OTHERS)
+        return name, int(others or 0)
 
     def image_hw(self, digest: bytes) -> tuple[int, int]:
         """Height and width of the image that the landmarks belong to; (0, 0) when it could not be read."""
         record = self._record(digest)
         return int(record["height"]), int(record["width"])
+
+    def damaged(self) -> list[bytes]:
+        """Digests of images whose points have changed on disk since they were written. Reads all of them."""
+        return [
+            digest for digest, at in self._position.items() if self._points_at(self._records[at]) is False
+        ]
+
+    def forget(self, digests: Iterable[bytes]) -> None:
+        """Count these images as never looked at, until they are appended again or the cache is opened anew."""
+        for digest in digests:
+            self._position.pop(digest, None)
 
     def refresh(self) -> None:
         """Take in what a writer has appended since."""
@@ -201,7 +233,7 @@ class LandmarkCache:
             ) from None
 
     def _read_records(self, index: Path) -> NDArray[np.void]:
-        """New whole records with a right checksum; raises `LandmarkError` for damage before the tail."""
+        """New whole records up to the last one with a right checksum; those before it without have row `_DAMAGED`."""
         with index.open("rb") as handle:
             magic = handle.read(len(MAGIC))
             if not MAGIC.startswith(magic):
@@ -211,14 +243,16 @@ class LandmarkCache:
         count = len(content) // RECORD.itemsize
         records = np.frombuffer(content, RECORD, count=count)
         starts = range(0, count * RECORD.itemsize, RECORD.itemsize)
-        good = [
-            zlib.crc32(content[start : start + _CHECKED_BYTES]) == check
-            for start, check in zip(starts, records["check"].tolist(), strict=True)
-        ]
-        whole = good.index(False) if False in good else count
-        if any(good[whole:]):
-            raise self._damaged(f"record {len(self._records) + whole} of index.bin is garbled")
-        return records[:whole]
+        good = np.array(
+            [
+                zlib.crc32(content[start : start + _CHECKED_BYTES]) == check
+                for start, check in zip(starts, records["check"].tolist(), strict=True)
+            ],
+            np.bool_,
+        )
+        records = records.copy()
+        records["row"][~good] = _DAMAGED
+        return records[: int(np.flatnonzero(good)[-1]) + 1 if good.any() else 0]
 
     def _take(self, records: NDArray[np.void], rows: int, points: Path) -> None:
         beyond = np.flatnonzero(records["row"] >= rows)
@@ -228,8 +262,8 @@ class LandmarkCache:
             return
         start = len(self._records)
         self._records = np.concatenate([self._records, records])
-        digests = records["digest"].tobytes()
-        self._position.update((digests[16 * n : 16 * n + 16], start + n) for n in range(len(records)))
+        digests, whole = records["digest"].tobytes(), np.flatnonzero(records["row"] != _DAMAGED).tolist()
+        self._position.update((digests[16 * n : 16 * n + 16], start + n) for n in whole)
         self._end = len(MAGIC) + len(self._records) * RECORD.itemsize
         self._rows = max(self._rows, int(records["row"].max()) + 1)
         if self._rows:
@@ -241,10 +275,12 @@ class LandmarkCache:
         rows: list[bytes] = []
         for entry, record in zip(entries, batch, strict=True):
             assert len(record.digest) == 16
-            assert len(record.stage.encode()) <= RECORD["stage"].itemsize
+            others = min(record.others, MOST_OTHERS)
+            stage = (record.stage + (f"{_OTHERS}{others}" if others else "")).encode()
+            assert len(stage) <= RECORD["stage"].itemsize
             entry["digest"] = np.void(record.digest)
             entry["height"], entry["width"] = record.image_hw
-            entry["stage"] = record.stage.encode()
+            entry["stage"] = stage
             entry["row"] = -1
             if record.landmarks_N3 is not None:
                 assert record.landmarks_N3.shape == (LANDMARK_COUNT, 3)

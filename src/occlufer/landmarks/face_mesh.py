@@ -6,55 +6,88 @@ import atexit
 import contextlib
 import signal
 import weakref
+import zipfile
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from occlufer.landmarks.model import DETECTOR_FILE
 from occlufer.quiet import GREETINGS, quiet_native_code
 from occlufer.types import LANDMARK_COUNT, FloatArray, LandmarkError, UInt8Array
 
+MOST_FACES = 4
+"""Of more faces in one image the surest are looked at."""
 
-class FaceMesh:
-    """One graph: still mode, one face, 468 points without irises. Made by the first `find`.
 
-    Args:
-        model: a `.task` file, see `landmarks.model`.
-        threshold: least score of the face detector and least face presence of the mesh, 0 < threshold <= 1.
-    """
+class _Graph(ABC):
+    """A task of MediaPipe: still mode, made by the first image."""
 
     def __init__(self, model: Path, threshold: float) -> None:
         self._model, self._threshold = model, threshold
         self._graph: Any = None
         self._greeted = False
 
-    def find(self, shown_HWC: UInt8Array) -> FloatArray | None:
-        """The mesh in pixels of this image, float32 (468, 3), or None."""
+    def _look(self, image_HWC: UInt8Array) -> Any:
         # Both networks greet on standard error, at some time between their making and their first answer.
         with contextlib.nullcontext() if self._greeted else quiet_native_code(GREETINGS):
-            self._graph = self._graph or self._make()
-            faces = self._graph.detect(_mediapipe_image(shown_HWC)).face_landmarks
-        if not faces:
-            return None
-        self._greeted = True
-        height, width = shown_HWC.shape[:2]
-        points_N3 = np.array([(point.x, point.y, point.z) for point in faces[0][:LANDMARK_COUNT]], np.float64)
-        assert points_N3.shape == (LANDMARK_COUNT, 3)
-        return np.asarray(points_N3 * (width, height, width), np.float32)
+            if self._graph is None:
+                vision, options = _api()
+                self._graph = self._make(vision, options)
+                _open_graphs.add(self._graph)
+            return self._graph.detect(_mediapipe_image(image_HWC))
 
-    def _make(self) -> Any:
-        vision, options = _api(self._model)
-        graph = vision.FaceLandmarker.create_from_options(
-            vision.FaceLandmarkerOptions(
-                base_options=options,
-                num_faces=1,
-                min_face_detection_confidence=self._threshold,
-                min_face_presence_confidence=self._threshold,
-                min_tracking_confidence=self._threshold,
-            )
+    @abstractmethod
+    def _make(self, vision: Any, options: Any) -> Any: ...
+
+
+class FaceMesh(_Graph):
+    """Finds meshes of 468 points without irises.
+
+    Args:
+        model: a `.task` file, see `landmarks.model`.
+        threshold: least score of the face detector and least face presence of the mesh, 0 < threshold <= 1.
+    """
+
+    def find(self, shown_HWC: UInt8Array) -> list[FloatArray]:
+        """Up to `MOST_FACES` meshes in pixels of this image, float32 (468, 3), the surest face first."""
+        faces = self._look(shown_HWC).face_landmarks
+        self._greeted = self._greeted or bool(faces)
+        height, width = shown_HWC.shape[:2]
+        scale = (width, height, width)
+        meshes = [
+            np.array([(point.x, point.y, point.z) for point in face[:LANDMARK_COUNT]]) for face in faces
+        ]
+        return [np.asarray(points_N3 * scale, np.float32) for points_N3 in meshes]
+
+    def _make(self, vision: Any, options: Any) -> Any:
+        wanted = vision.FaceLandmarkerOptions(
+            base_options=options(model_asset_path=str(self._model)),
+            num_faces=MOST_FACES,
+            min_face_detection_confidence=self._threshold,
+            min_face_presence_confidence=self._threshold,
+            min_tracking_confidence=self._threshold,
         )
-        _open_graphs.add(graph)
-        return graph
+        return vision.FaceLandmarker.create_from_options(wanted)
+
+
+class FaceDetector(_Graph):
+    """The first of the two networks alone: where faces are, and how sure it is. Arguments as for `FaceMesh`."""
+
+    def find(self, image_HWC: UInt8Array) -> list[tuple[float, float, float]]:
+        """Score in 0..1 and centre (x, y) in pixels of each face."""
+        boxes = [(face.categories[0].score, face.bounding_box) for face in self._look(image_HWC).detections]
+        self._greeted = True
+        return [(score, box.origin_x + box.width / 2, box.origin_y + box.height / 2) for score, box in boxes]
+
+    def _make(self, vision: Any, options: Any) -> Any:
+        with zipfile.ZipFile(self._model) as task:
+            network = task.read(DETECTOR_FILE)
+        wanted = vision.FaceDetectorOptions(
+            base_options=options(model_asset_buffer=network), min_detection_confidence=self._threshold
+        )
+        return vision.FaceDetector.create_from_options(wanted)
 
 
 _open_graphs: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -68,7 +101,7 @@ def _close_graphs() -> None:
             graph.close()
 
 
-def _api(model: Path) -> tuple[Any, Any]:
+def _api() -> tuple[Any, Any]:
     _ignore_profiler()
     try:
         from mediapipe.tasks.python import BaseOptions, vision
@@ -77,7 +110,7 @@ def _api(model: Path) -> tuple[Any, Any]:
             f"mediapipe cannot be loaded ({error}). Wanted: mediapipe 1.2 or later. Run `make setup`, or "
             "`python -m pip install 'mediapipe>=1.2'`."
         ) from error
-    return vision, BaseOptions(model_asset_path=str(model))
+    return vision, BaseOptions
 
 
 def _ignore_profiler() -> None:

@@ -30,14 +30,20 @@ WHEEL = "mediapipe==0.10.21"
 FACE_MESH = "0.10.21"
 """What the model that `model_file` makes is called in fingerprints of landmark caches."""
 
-_DETECTOR, _MESH = "face_detector.tflite", "face_landmarks_detector.tflite"  # names that the Tasks API wants
+DETECTOR_FILE, _MESH = (
+    "face_detector.tflite",
+    "face_landmarks_detector.tflite",
+)  # names that the Tasks API wants
 _IN_WHEEL = {
-    _DETECTOR: ("mediapipe/modules/face_detection/face_detection_short_range.tflite",
+    DETECTOR_FILE: ("mediapipe/modules/face_detection/face_detection_short_range.tflite",
                 "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8"),
     _MESH: ("mediapipe/modules/face_landmark/face_landmark.tflite",
             "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814"),
 }  # fmt: skip
-_SCALING = {_DETECTOR: (127.5, 127.5), _MESH: (0.0, 255.0)}  # mean and std of the pixels that each is shown
+_SCALING = {
+    DETECTOR_FILE: (127.5, 127.5),
+    _MESH: (0.0, 255.0),
+}  # mean and std of the pixels that each is shown
 _API_VALUES = 3 * (LANDMARK_COUNT + 10)  # outputs of the mesh that the Tasks API reads, without checking
 
 
@@ -76,7 +82,7 @@ def make_task(networks: dict[str, bytes]) -> bytes:
     """The content of a `.task` file: a zip of both networks, each with its metadata, the mesh padded to 478 points.
 
     Args:
-        networks: TensorFlow Lite models by `_DETECTOR` and `_MESH`.
+        networks: TensorFlow Lite models by `DETECTOR_FILE` and `_MESH`.
     """
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as task:  # the API refuses compressed members
@@ -140,13 +146,13 @@ def _check(own: str, content: bytes) -> None:
     """Refuse what the Tasks API would take and misread."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as task:
-            task.getinfo(_DETECTOR)
+            task.getinfo(DETECTOR_FILE)
             mesh = task.read(_MESH)
         graph = _schema().Model.GetRootAs(mesh, 0).Subgraphs(0)
         values = math.prod(graph.Tensors(graph.Outputs(0)).ShapeAsNumpy().tolist())
     except Exception as error:  # of damaged files zipfile and flatbuffers raise whatever comes up
         raise LandmarkError(
-            f"landmarks.model={own} is no MediaPipe face landmarker: wanted a .task file with {_DETECTOR} and "
+            f"landmarks.model={own} is no MediaPipe face landmarker: wanted a .task file with {DETECTOR_FILE} and "
             f"{_MESH} ({error})."
         ) from error
     if values != _API_VALUES:

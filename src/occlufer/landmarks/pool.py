@@ -6,19 +6,22 @@ threads.
 
 from __future__ import annotations
 
-import multiprocessing
+import contextlib
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from occlufer.landmarks.cache import CacheRecord
-from occlufer.landmarks.detector import MISSED_UNREADABLE, Detection, DetectorSettings
-from occlufer.processes import for_children, settle_worker
+import cv2
+
+from occlufer.landmarks.cache import CacheRecord, LandmarkCache
+from occlufer.landmarks.detector import MISSED_CRASHED, MISSED_UNREADABLE, Detection, DetectorSettings
+from occlufer.processes import for_children, settle_worker, spawn_context, spawned_pool
 from occlufer.types import ImageError, LandmarkError, UInt8Array
 
 _IN_FLIGHT = 3  # chunks a worker: one at work, the rest so that it never waits for the parent
+_IDLE = -1
 
 
 class ImageSource(Protocol):
@@ -39,6 +42,9 @@ class Detector(Protocol):
     def detect(self, image_HWC: UInt8Array, /) -> Detection:
         """The face in an image, uint8 RGB (H, W, 3)."""
 
+    def check(self, image_HWC: UInt8Array, found: Detection, /) -> Detection:
+        """What an older cache holds of it, unless that is refused today."""
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -48,88 +54,146 @@ class Result:
     note: str = ""
 
 
-Chunk = Sequence[tuple[int, bytes]]
-"""Images to look at: index in the source, digest."""
+Task = tuple[int, bytes]
+"""An image to look at: index in the source, digest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a worker needs to know."""
+    """What a worker needs to know; `former` holds meshes that are only to be checked."""
 
     source: ImageSource
     settings: DetectorSettings
     make_detector: Callable[[DetectorSettings], Detector]
+    former: LandmarkCache | None = None
 
-    def look(self, chunk: Chunk, detector: Detector) -> list[Result]:
-        """Look at every image of the chunk; one that cannot be read is a miss."""
-        return [self._look_at(index, digest, detector) for index, digest in chunk]
-
-    def _look_at(self, index: int, digest: bytes, detector: Detector) -> Result:
+    def look(self, task: Task, detector: Detector) -> Result:
+        """Look at one image; one that cannot be read is a miss."""
+        index, digest = task
         try:
             image_HWC = self.source.load_image(index)
         except ImageError as error:
             return Result(CacheRecord(digest, None, MISSED_UNREADABLE, (0, 0)), str(error))
-        found = detector.detect(image_HWC)
+        known = self._known(digest)
+        found = detector.detect(image_HWC) if known is None else detector.check(image_HWC, known)
         height, width = image_HWC.shape[:2]
-        return Result(CacheRecord(digest, found.landmarks_N3, found.stage, (height, width)))
+        return Result(CacheRecord(digest, found.landmarks_N3, found.stage, (height, width), found.others))
+
+    def _known(self, digest: bytes) -> Detection | None:
+        if self.former is None or not self.former.contains(digest):
+            return None
+        with contextlib.suppress(LandmarkError):  # damaged
+            landmarks_N3 = self.former.landmarks(digest)
+            if landmarks_N3 is not None:
+                return Detection(landmarks_N3, self.former.stage(digest))
+        return None
 
 
-def run(job: Job, chunks: Sequence[Chunk], workers: int) -> Generator[list[Result], None, None]:
+def run(job: Job, chunks: Sequence[Sequence[Task]], workers: int) -> Generator[list[Result], None, None]:
     """Results chunk by chunk, in any order; closing the generator stops the workers.
 
-    With 0 workers this process looks. Raises `LandmarkError` when a worker was killed, after all chunks that
-    were finished.
+    With 0 workers this process looks. An image at which a worker dies is tried once more, alone, and is a miss when
+    that one dies as well. Raises `LandmarkError` when workers die without an image in hand.
     """
     if workers == 0:
         detector = job.make_detector(job.settings)
-        yield from (job.look(chunk, detector) for chunk in chunks)
+        yield from ([job.look(task, detector) for task in chunk] for chunk in chunks)
         return
-    pool = ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(job,)
+    left = dict(enumerate(chunks))
+    while left:
+        crowd, before = _Crowd(job, min(workers, len(left))), len(left)
+        try:
+            yield from crowd.work(left)
+        except BrokenProcessPool as error:
+            suspects = {task for chunk in left.values() for task in chunk if task[0] in crowd.in_hand()}
+            if not suspects and len(left) == before:
+                raise LandmarkError(
+                    "The processes that look for faces end as soon as they start: out of memory, or the script that "
+                    "calls this lacks `if __name__ == '__main__':`. Run it again, with fewer "
+                    "processes if need be (landmarks.workers=1)."
+                ) from error
+            left = {
+                number: [task for task in chunk if task not in suspects] for number, chunk in left.items()
+            }
+            for task in sorted(suspects):
+                yield [_alone(job, task)]
+
+
+def _alone(job: Job, task: Task) -> Result:
+    with contextlib.suppress(BrokenProcessPool):
+        for results in _Crowd(job, 1).work({0: [task]}):
+            return results[0]
+    record = CacheRecord(task[1], None, MISSED_CRASHED, (0, 0))
+    return Result(
+        record,
+        f"{_name(job.source, task[0])}: ended the process that looked at it, twice; counted as missed.",
     )
-    waiting: set[Future[list[Result]]] = set()
-    left = iter(chunks)
-    try:
-        with for_children():  # all workers start with the first task
-            waiting.add(pool.submit(_look, next(left)))
-        for chunk in left:
-            waiting.add(pool.submit(_look, chunk))
-            if len(waiting) >= _IN_FLIGHT * workers:
-                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                yield from _results(finished)
-        while waiting:
-            finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            yield from _results(finished)
-    except BrokenProcessPool as error:
-        yield from (future.result() for future in waiting if future.done() and not future.exception())
-        raise LandmarkError(
-            "A process that looked for faces ended early: the system ran out of memory and killed it, or it "
-            "could not start (a script that calls this needs `if __name__ == '__main__':`). All finished work "
-            "is kept: run it again, with fewer processes if need be (landmarks.workers=1)."
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _results(finished: set[Future[list[Result]]]) -> Iterator[list[Result]]:
-    """First all that succeeded, so that an error loses nothing that was done."""
-    for future in sorted(finished, key=lambda future: future.exception() is not None):
-        yield future.result()
+def _name(source: ImageSource, index: int) -> str:
+    manifest: Any = getattr(source, "manifest", None)
+    return f"image {index}" if manifest is None else str(manifest.keys[index])
 
 
-_worker: tuple[Job, Detector] | None = None  # set in worker processes only
+class _Crowd:
+    """Workers that say what they have in hand, in memory that outlives them."""
+
+    def __init__(self, job: Job, workers: int) -> None:
+        context = spawn_context()
+        self._hands = context.RawArray("q", [_IDLE] * workers)
+        self._workers = workers
+        self._pool = spawned_pool(workers, _start_worker, (job, self._hands, context.Value("i", 0)))
+
+    def in_hand(self) -> set[int]:
+        """Indices of the images that were being looked at when the workers ended."""
+        return set(self._hands) - {_IDLE}
+
+    def work(self, left: dict[int, Sequence[Task]]) -> Generator[list[Result], None, None]:
+        """Results of the chunks, each taken out of `left` before it is handed over; raises `BrokenProcessPool`."""
+        waiting: dict[Future[list[Result]], int] = {}
+        todo = iter(list(left.items()))
+        try:
+            with for_children():  # all workers start with the first task
+                self._submit(waiting, todo)
+            while waiting:
+                while len(waiting) < _IN_FLIGHT * self._workers and self._submit(waiting, todo):
+                    pass
+                done = wait(waiting, return_when=FIRST_COMPLETED).done
+                # First all that succeeded, so that an error loses nothing that was done.
+                for future in sorted(done, key=lambda future: future.exception() is not None):
+                    results = future.result()
+                    del left[waiting.pop(future)]
+                    yield results
+        finally:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _submit(
+        self, waiting: dict[Future[list[Result]], int], todo: Iterator[tuple[int, Sequence[Task]]]
+    ) -> bool:
+        for number, chunk in todo:
+            waiting[self._pool.submit(_look, chunk)] = number
+            return True
+        return False
 
 
-def _start_worker(job: Job) -> None:
-    import cv2
+_worker: tuple[Job, Detector, Any, int] | None = None  # set in worker processes only
 
+
+def _start_worker(job: Job, hands: Any, started: Any) -> None:
     global _worker
     settle_worker()
     cv2.setNumThreads(1)
-    _worker = job, job.make_detector(job.settings)
+    with started.get_lock():
+        place, started.value = started.value, started.value + 1
+    _worker = job, job.make_detector(job.settings), hands, place
 
 
-def _look(chunk: Chunk) -> list[Result]:
+def _look(chunk: Sequence[Task]) -> list[Result]:
     assert _worker is not None
-    job, detector = _worker
-    return job.look(chunk, detector)
+    job, detector, hands, place = _worker
+    results = []
+    for task in chunk:
+        hands[place] = task[0]
+        results.append(job.look(task, detector))
+    hands[place] = _IDLE
+    return results

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Generator
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 import cv2
 
-from occlufer.processes import core_count, for_children, settle_worker
+from occlufer.processes import core_count, for_children, settle_worker, spawned_pool
 from occlufer.synthesis.faces import DrawnFace, draw_face
 from occlufer.types import OccluferError
 
@@ -46,8 +44,7 @@ def draw_all(task: Task, workers: int | None) -> Generator[DrawnFace, None, None
     if count < 2 or task.size < _ALONE:
         yield from (task.draw(index) for index in range(task.size))
         return
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, mp_context=spawn, initializer=_start_worker)
+    pool = spawned_pool(count, _start_worker)
     chunks = [range(start, min(start + _CHUNK, task.size)) for start in range(0, task.size, _CHUNK)]
     try:
         with for_children():  # processes start as tasks come in

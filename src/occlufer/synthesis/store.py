@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from occlufer.files import locked, storage_error
+from occlufer.processes import spawn_context
 from occlufer.synthesis.faces import VERSION
 from occlufer.synthesis.pool import Task, draw_all
 from occlufer.types import LANDMARK_COUNT
@@ -64,6 +65,7 @@ def ensure(
     folder = set_folder(root, task)
     if problem(folder, task) is None:
         return folder
+    spawn_context()  # before the lock, for which a script without a guard would wait for ever
     with locked(root / f"{folder.name}.lock", on_wait=on_message):
         found = problem(folder, task)  # again: another process may have drawn it meanwhile
         if found is None:
