@@ -48,7 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     "tracking": {"processes", "types"},
     "quiet": set(),
     "occlusion": {"occlusion", "types", "landmarks.topology", "landmarks.geometry"},
-    "processes": set(),
+    "processes": {"types"},
     "progress": {"processes", "reading"},
     "landmarks": {"landmarks", "types", "files", "processes", "quiet"},
     "synthesis": {"synthesis", "types", "files", "processes", "landmarks.topology"},
