@@ -4,7 +4,8 @@ A run folder `outputs/<study>/<run>/` holds
 
     config.yaml          the resolved configuration
     environment.json     versions, platform, devices, command line, git commit
-    coverage.csv         faces, used and dropped (no landmarks) by split and expression
+    coverage.csv         faces, used and dropped by split and expression, before the training
+    dropped.csv          each face that is in no condition, with the reason
     checkpoints/         best.ckpt, last.ckpt
     history.csv          one row an epoch: epoch, learning_rate, train_loss, train_accuracy, val_loss, val_accuracy,
                          val_f1_macro, seconds

@@ -1,36 +1,91 @@
-"""Prediction rows: what of the manifest reaches them."""
+"""Prediction rows: what of the manifest reaches them, and which faces leave them."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from fakes import MemoryFaces, fill_cache
 from occlufer.commands.scoring import score
-from occlufer.datasets.manifest import Manifest
+from occlufer.data.datamodule import FaceDataModule, LoaderSettings, left_out_notes
+from occlufer.data.image_format import ImageFormat
+from occlufer.data.transforms import Augmentation
+from occlufer.data.view import FullImage
+from occlufer.landmarks.cache import LandmarkCache
+from occlufer.occlusion.mask import FaceMask
+from occlufer.occlusion.none import NoOcclusion
+from occlufer.occlusion.templates.surgical import Surgical
+from occlufer.types import RunError
+
+MASK = FaceMask(artwork=Surgical(colours={"blue": 1.0}))
 
 
-@pytest.mark.parametrize("subjects", [[f"person-{row % 3}" for row in range(14)], [None] * 14])
-def test_rows_say_who_is_shown(subjects: list[str | None]) -> None:
-    frame = pd.DataFrame({"key": [f"k{row}" for row in range(14)], "source": range(14), "label": np.arange(14) % 7,
-                          "split": "test", "subject": subjects})  # fmt: skip
-    index = np.arange(14)
-    scored = {
-        "index": index,
-        "probabilities": np.full((14, 7), 1 / 7),
-        "covered_share": np.zeros(14, np.float32),
-    }
-    data = SimpleNamespace(
-        conditions={"none": None},
-        indices={"test": index},
-        faces=SimpleNamespace(
-            manifest=Manifest.from_frame(frame, name="made up"),
-            content_digest=lambda index: bytes([index]),
-        ),
-    )
+class People(MemoryFaces):
+    """`MemoryFaces` of three persons."""
+
+    def __init__(self, subjects: bool) -> None:
+        super().__init__()
+        if subjects:
+            frame = self.manifest.frame.assign(subject=[f"person-{row % 3}" for row in range(len(self))])
+            self.manifest = type(self.manifest).from_frame(frame, name="people")
+
+
+def datamodule(folder: Path, faces: MemoryFaces) -> FaceDataModule:
+    return FaceDataModule(
+        faces=faces, cache=fill_cache(LandmarkCache(folder, "f"), faces), view=FullImage(), occluder=MASK,
+        conditions={"none": NoOcclusion(), "mask": MASK, "mask@0": MASK.at_severity(0.0)},
+        augmentation=Augmentation(), image=ImageFormat.create(size=32, channels=1, mean=0.5, std=0.25),
+        loader=LoaderSettings(batch_size=4, num_workers=0), seed=0, evaluation_seed=0,
+    )  # fmt: skip
+
+
+def scored(data: FaceDataModule, bare: tuple[int, ...] = ()) -> pd.DataFrame:
+    """The rows of a network that says nothing; the mask lies on all test faces but those whose rows are `bare`."""
+    index = data.indices["test"].copy()
+    rows: list[dict[str, Any]] = [
+        {"index": index, "probabilities": np.full((len(index), 7), 1 / 7),
+         "covered_share": np.where(np.isin(index, bare) | (name != "mask"), 0, 0.5).astype(np.float32)}
+        for name in data.conditions
+    ]  # fmt: skip
     trainer = SimpleNamespace(test=lambda *_, **__: None)
-    rows = score(trainer, SimpleNamespace(test_rows=[scored]), data)  # type: ignore[arg-type]
-    assert rows["subject"].tolist() == subjects
-    assert rows["key"].tolist() == frame["key"].tolist()
+    return score(trainer, SimpleNamespace(test_rows=rows), data)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("subjects", [True, False])
+def test_rows_say_who_is_shown(subjects, tmp_path):
+    data = datamodule(tmp_path, People(subjects))
+    rows = scored(data)
+    frame = data.faces.manifest.frame.iloc[data.indices["test"]]
+    for _, of_condition in rows.groupby("condition"):
+        assert of_condition["subject"].tolist() == frame["subject"].tolist()
+        assert of_condition["key"].tolist() == frame["key"].tolist()
+
+
+def test_a_face_that_an_occluder_leaves_bare_leaves_all_conditions_and_is_counted(tmp_path):
+    data = datamodule(tmp_path, People(subjects=False))
+    first = int(data.indices["test"][0])
+    keys = data.faces.manifest.keys[[first, first + 3]].tolist()
+    rows = scored(data, bare=(first, first + 3))
+    assert set(rows.groupby("condition").size()) == {12}
+    assert not rows["key"].isin(keys).any()
+    left_out = data.left_out()
+    assert left_out["key"].tolist() == keys
+    assert left_out["split"].tolist() == ["test", "test"]
+    assert left_out["expression"].tolist() == ["anger", "disgust"]
+    assert len(data.indices["test"]) == 12
+    (note,) = left_out_notes(left_out)
+    assert note == (
+        "Left out of all conditions, as the occluder of mask covers (almost) nothing: test anger 1, test disgust 1 "
+        "(dropped.csv names the files)."
+    )
+
+
+def test_a_score_of_bare_faces_alone_is_refused(tmp_path):
+    data = datamodule(tmp_path, People(subjects=False))
+    with pytest.raises(RunError, match=r"No test face is left .*mask covers \(almost\) nothing"):
+        scored(data, bare=tuple(data.indices["test"]))

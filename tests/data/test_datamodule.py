@@ -2,15 +2,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from fakes import MemoryFaces, fill_cache
-from occlufer.data.datamodule import FaceDataModule, LoaderSettings, usable_faces
+from fakes import MemoryFaces, fill_cache, frontal_landmarks
+from occlufer.data.datamodule import FaceDataModule, LoaderSettings, left_out_notes, usable_faces
 from occlufer.data.image_format import ImageFormat
 from occlufer.data.transforms import Augmentation
 from occlufer.data.view import FullImage
-from occlufer.landmarks.cache import LandmarkCache
+from occlufer.landmarks.cache import CacheRecord, LandmarkCache
 from occlufer.occlusion.mask import FaceMask
 from occlufer.occlusion.none import NoOcclusion
 from occlufer.occlusion.templates.surgical import Surgical
@@ -80,6 +81,27 @@ def test_coverage_counts_every_face(make):
     assert dropped[["split", "expression", "dropped"]].to_numpy().tolist() == [
         ["train", "anger", 1], ["validation", "anger", 1], ["test", "disgust", 2],
     ]  # fmt: skip
+
+
+def test_faces_that_are_left_out_are_listed_with_the_reason(make, tmp_path):
+    faces, cache = PartlyBroken(), LandmarkCache(tmp_path / "cache", "f")
+    fill_cache(cache, MemoryFaces(), without=(1,))
+    beside = CacheRecord(
+        faces.content_digest(40), frontal_landmarks(48) + np.float32([60, 0, 0]), "wide border", (48, 48)
+    )
+    with cache.writing():
+        cache.append([beside])
+    data = make(faces=faces, fill=False)
+    table = data.left_out()
+    assert table[["split", "expression"]].to_numpy().tolist() == [
+        ["train", "anger"], ["train", "disgust"], ["test", "surprise"],
+    ]  # fmt: skip
+    assert table["key"].tolist() == faces.manifest.keys[[1, 2, 40]].tolist()
+    assert table["reason"].tolist() == [
+        "missed: no face", "the image cannot be read", "eyes, nose or mouth lie outside the image",
+    ]  # fmt: skip
+    assert 40 not in rows(data.test_dataloader()[0])
+    assert len(left_out_notes(table)) == 2
 
 
 def test_class_counts_are_of_used_training_faces(make):

@@ -178,9 +178,10 @@ def test_rgb_keeps_its_order_and_its_own_normalisation():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"size": 15}, r"image\.size must be at least 16 pixels, found 15"),
-        ({"size": [48, 8]}, r"image\.size must be at least 16 pixels, found \[48, 8\].*\[height,width\]"),
-        ({"size": [48]}, r"image\.size must be at least 16 pixels, found \[48\]"),
+        ({"size": 15}, r"image\.size must be 16 to 1024 pixels, found 15"),
+        ({"size": [48, 8]}, r"image\.size must be 16 to 1024 pixels, found \[48, 8\].*\[height,width\]"),
+        ({"size": 4096}, r"image\.size must be 16 to 1024 pixels, found 4096"),
+        ({"size": [48]}, r"image\.size must be 16 to 1024 pixels, found \[48\]"),
         ({"channels": 4}, r"model\.in_chans must be 1 .grey. or 3 .RGB., found 4"),
         ({"mean": [0.5, 0.5]}, r"image\.mean has 2 numbers for 1 channels"),
         ({"channels": 3, "std": [1.0]}, r"image\.std has 1 numbers for 3 channels"),

@@ -17,6 +17,7 @@ from occlufer.types import ConfigError, RunError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from occlufer.data.datamodule import FaceDataModule
     from occlufer.runs import Run
 
 
@@ -30,6 +31,7 @@ def main(config: DictConfig) -> None:
     from occlufer.commands.console import out
     from occlufer.commands.scoring import headline, record_samples, record_scores, score
     from occlufer.commands.training import make_tester
+    from occlufer.data.datamodule import left_out_notes
     from occlufer.files import locked
     from occlufer.inference.network import load_network, older
     from occlufer.learning.tested import TestedNetwork
@@ -66,6 +68,8 @@ def main(config: DictConfig) -> None:
     faces = make_faces(settings)
     cache, _ = prepare_landmarks(settings, faces)
     data = make_datamodule(settings, faces, cache, asked)
+    if not given.get("dataset"):
+        data.leave_out(_left_bare_before(run, data))
     data.require("test")
     fresh = score(tester, TestedNetwork(loaded.network, channels_last=loaded.channels_last), data)
     if not tester.is_global_zero:  # each ddp process holds all rows, and one writes them
@@ -81,17 +85,42 @@ def main(config: DictConfig) -> None:
         )
         return
     with locked(run.folder / ".lock"):
-        merged, nodes = _merged(run, fresh, asked, trusted=given["trusted"])
+        merged, nodes = _merged(run, fresh, asked, data, trusted=given["trusted"])
         # The occluders first: a kill between the files then leaves no rows whose occluder is not known.
         run.write_json("conditions.json", nodes)
         record_scores(run, merged, NoMirror())
-        run.finish(dataclasses.replace(summary, conditions=tuple(nodes)))
+        left_out = data.left_out()
+        run.write_table("dropped.csv", left_out)
+        notes = tuple(dict.fromkeys([*summary.notes, *left_out_notes(left_out)]))
+        run.finish(dataclasses.replace(summary, conditions=tuple(nodes), notes=notes))
         record_samples(run, make_datamodule(settings, faces, cache, nodes))
     out.print(f"{run.name}: {headline(fresh)}", markup=False, highlight=False)
 
 
+def _left_bare_before(run: Run, data: FaceDataModule) -> dict[int, str]:
+    """Faces that an occluder left bare when the run was scored: they are in no condition of it."""
+    import pandas as pd
+
+    from occlufer.commands.scoring import LEFT_BARE
+    from occlufer.reading import check_size
+
+    path = run.folder / "dropped.csv"
+    if not path.is_file():  # a run of an earlier version
+        return {}
+    check_size(path)
+    try:
+        dropped = pd.read_csv(path, dtype=str, keep_default_na=False)
+        bare = dropped.loc[dropped["reason"].str.startswith(LEFT_BARE), ["key", "reason"]]
+    except (ValueError, KeyError) as error:
+        raise RunError(
+            f"{path} cannot be read ({error}). Delete it, and score all conditions again."
+        ) from error
+    reasons = dict(bare.itertuples(index=False, name=None))
+    return {index: reasons[key] for index, key in enumerate(data.faces.manifest.keys) if key in reasons}
+
+
 def _merged(
-    run: Run, fresh: pd.DataFrame, asked: dict[str, Any], *, trusted: list[str]
+    run: Run, fresh: pd.DataFrame, asked: dict[str, Any], data: FaceDataModule, *, trusted: list[str]
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The run's rows with those of the asked conditions new, and the occluder of each condition, in one order.
 
@@ -100,6 +129,7 @@ def _merged(
     import pandas as pd
 
     from occlufer.commands.console import say
+    from occlufer.commands.scoring import LEFT_BARE
 
     known = run.summary().conditions
     try:
@@ -110,6 +140,9 @@ def _merged(
             raise RunError(f"{error} To mend it, score all of them again: conditions=[{every}].") from error
         kept, stored = fresh.iloc[:0], {}
     kept = kept[~kept["condition"].isin(asked)]
+    # A face that an occluder leaves bare leaves the conditions of before as well: they are compared in pairs.
+    bare = data.left_out()
+    kept = kept[~kept["key"].isin(bare.loc[bare["reason"].str.startswith(LEFT_BARE), "key"])]
     lost = ~kept["condition"].isin(list(stored))
     if lost.any():
         unknown = sorted({str(name) for name in kept.loc[lost, "condition"]})

@@ -16,7 +16,7 @@ from hydra.types import RunMode
 
 from occlufer.commands.checks import check_train, process_count
 from occlufer.commands.console import err, say
-from occlufer.data.datamodule import FaceDataModule
+from occlufer.data.datamodule import FaceDataModule, left_out_notes
 from occlufer.environment import environment
 from occlufer.files import clear_leftovers, locked
 from occlufer.inference.network import read_checkpoint
@@ -155,9 +155,11 @@ class Recorder:
         self.run.write_json("conditions.json", self.settings["condition_occluders"])
         coverage = data.coverage()
         self.run.write_table("coverage.csv", coverage)
+        self.run.write_table("dropped.csv", data.left_out())
         used, dropped = int(coverage["used"].sum()), int(coverage["dropped"].sum())
         say(
-            f"{self.run.name}: {used:,} faces used, {dropped:,} without landmarks left out of all conditions."
+            f"{self.run.name}: {used:,} faces used, {dropped:,} left out of all conditions"
+            f"{' (dropped.csv says why)' if dropped else ''}."
         )
 
     def _check_faces(self, data: FaceDataModule) -> None:
@@ -201,7 +203,9 @@ class Recorder:
         """Write run.json, last."""
         names = self.settings["names"]
         counts = {split: len(indices) for split, indices in data.indices.items()}
-        counts["dropped"] = int((~data.usable).sum())
+        left_out = data.left_out()
+        counts["dropped"] = len(left_out)
+        self.run.write_table("dropped.csv", left_out)
         self.run.finish(
             RunSummary(
                 name=self.run.name,
@@ -216,7 +220,7 @@ class Recorder:
                 finished=now(),
                 counts=counts,
                 parameters=sum(parameter.numel() for parameter in classifier.network.parameters()),
-                notes=tuple(data.faces.notes),
+                notes=(*data.faces.notes, *left_out_notes(left_out)),
                 **self._training,
             )
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,25 +12,55 @@ from PIL import Image
 from occlufer.analysis.core.metrics import score_by_condition
 from occlufer.commands.loading import loading
 from occlufer.data.datamodule import FaceDataModule
+from occlufer.data.rendered import OCCLUSION
 from occlufer.data.sheets import contact_sheet
 from occlufer.files import atomic_path
 from occlufer.learning.tested import TestedNetwork, TestRows
+from occlufer.occlusion.promise import KEPT, falls_short
 from occlufer.runs import PREDICTION_COLUMNS, PROBABILITY_COLUMNS, Run
 from occlufer.tracking import Mirror
-from occlufer.types import EXPRESSIONS, IntArray, UInt8Array, seeded_rng
+from occlufer.types import EXPRESSIONS, IntArray, RunError, UInt8Array, seeded_rng
 
+LEFT_BARE = "the occluder of"
+"""How the reason begins for which a face is left out that an occluder leaves bare."""
 _SHOWN = 2 * len(EXPRESSIONS)
 
 
 def score(trainer: pl.Trainer, classifier: TestedNetwork, data: FaceDataModule) -> pd.DataFrame:
-    """One row a test face and condition, in the order of the conditions and the manifest: `PREDICTION_COLUMNS`."""
+    """One row a test face and condition, in the order of the conditions and the manifest: `PREDICTION_COLUMNS`.
+
+    A face of which an occluder covers (almost) nothing that its dial promises leaves all conditions, and `data` says so
+    from then on (`left_out`).
+
+    Raises:
+        RunError: no test face is left.
+    """
     with loading():
         trainer.test(classifier, datamodule=data, verbose=False)
-    frames = [
-        _rows(rows, condition, data)
-        for condition, rows in zip(data.conditions, classifier.test_rows, strict=True)
-    ]
-    return pd.concat(frames, ignore_index=True)
+    scored = dict(zip(data.conditions, classifier.test_rows, strict=True))
+    bare = _left_bare(scored, data)
+    predictions = pd.concat([_rows(rows, name, data) for name, rows in scored.items()], ignore_index=True)
+    data.leave_out(bare)
+    if not len(data.indices["test"]):
+        raise RunError(
+            f"No test face is left to score: {bare[min(bare)]} of this one, and it is so with all {len(bare)}. Look at "
+            "some with `occlufer preview`."
+        )
+    kept: pd.DataFrame = predictions[~predictions["key"].isin(data.faces.manifest.keys[list(bare)])]
+    return kept.reset_index(drop=True)
+
+
+def _left_bare(scored: Mapping[str, TestRows], data: FaceDataModule) -> dict[int, str]:
+    """Manifest rows of the test faces of which an occluder covers (almost) nothing, and the reason."""
+    bare: dict[int, str] = {}
+    for name, rows in scored.items():
+        occluder = data.conditions[name]
+        render = data.condition(occluder, "test").renderer
+        for index, share in zip(rows["index"].tolist(), rows["covered_share"].tolist(), strict=True):
+            key = data.faces.manifest.row(index).key
+            if share < KEPT and falls_short(share, occluder, render.chance(key, 0, OCCLUSION)):
+                bare.setdefault(index, f"{LEFT_BARE} {name} covers (almost) nothing")
+    return bare
 
 
 def headline(predictions: pd.DataFrame) -> str:

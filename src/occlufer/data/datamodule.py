@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, final
@@ -12,6 +13,7 @@ import pandas as pd
 import pytorch_lightning as pl
 import threadpoolctl
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from occlufer.data.faces import ConditionedFaces, FaceBatch
@@ -23,7 +25,10 @@ from occlufer.data.view import View
 from occlufer.datasets.base import FaceDataset
 from occlufer.landmarks.cache import LandmarkCache
 from occlufer.occlusion.base import Occluder
+from occlufer.occlusion.promise import check_covers, is_in_image
 from occlufer.types import EXPRESSIONS, SPLITS, BoolArray, ConfigError, DatasetError, ImageError, IntArray
+
+_UNREADABLE = "the image cannot be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +58,8 @@ class LoaderSettings:
 class FaceDataModule(pl.LightningDataModule):
     """Train and validation faces under one occluder, test faces under each condition.
 
-    A face without landmarks leaves every split and every condition alike, so that conditions stay paired; faces that
-    are covered already (`FaceDataset.covered`) need none.
+    A face without landmarks, or whose eyes, nose or mouth lie outside the image, leaves every split and every condition
+    alike, so that conditions stay paired; faces of pre-occluded datasets (`FaceDataset.covered`) need no landmarks.
 
     Args:
         faces: the dataset.
@@ -70,7 +75,7 @@ class FaceDataModule(pl.LightningDataModule):
         pairs: whether training batches hold each face without the occluder too; set it for an objective over pairs.
 
     Raises:
-        ConfigError: see `occlufer.data.rendered.check_fit`.
+        ConfigError: see `occlufer.data.rendered.check_fit` and `occlufer.occlusion.promise.check_covers`.
     """
 
     def __init__(
@@ -88,23 +93,38 @@ class FaceDataModule(pl.LightningDataModule):
         evaluation_seed: int,
     ) -> None:
         super().__init__()
-        check_fit(
-            faces,
-            view,
-            {"occlusion": occluder} | {f"condition {name}": by for name, by in conditions.items()},
-        )
+        named = {"occlusion": occluder} | {f"condition {name}": by for name, by in conditions.items()}
+        check_fit(faces, view, named)
+        check_covers(named)
         self.faces, self.cache = faces, cache
         self.view, self.augmentation, self.image = view, augmentation, image
         self.occluder, self.conditions = occluder, dict(conditions)
         self.loader, self.seed, self.evaluation_seed = loader, seed, evaluation_seed
         self.pairs = False
-        self.usable = usable_faces(faces, cache)
-        self.indices = {split: self._usable_of(split) for split in SPLITS}
+        self.reasons = reasons_left_out(faces, cache)
+        self._keep_usable()
 
-    def _usable_of(self, split: str) -> IntArray:
-        indices = self.faces.manifest.indices(split)
-        kept: IntArray = indices[self.usable[indices]]
-        return kept
+    def _keep_usable(self) -> None:
+        self.usable = self.reasons == ""
+        of_split = {split: self.faces.manifest.indices(split) for split in SPLITS}
+        self.indices: dict[str, IntArray] = {
+            split: indices[self.usable[indices]] for split, indices in of_split.items()
+        }
+
+    def leave_out(self, reasons: Mapping[int, str]) -> None:
+        """Take faces out of every condition; manifest row -> the reason, for the record."""
+        for index, reason in reasons.items():
+            self.reasons[index] = reason
+        self._keep_usable()
+
+    def left_out(self) -> pd.DataFrame:
+        """Columns split, expression, key, reason: every face that is not used, in the order of the manifest."""
+        rows, manifest = np.flatnonzero(~self.usable), self.faces.manifest
+        expressions = [EXPRESSIONS[label] for label in manifest.labels[rows]]
+        return pd.DataFrame(
+            {"split": manifest.splits[rows], "expression": expressions, "key": manifest.keys[rows],
+             "reason": self.reasons[rows]}
+        )  # fmt: skip
 
     def require(self, *splits: str) -> None:
         """Raise `DatasetError` when one of the splits has no face with landmarks."""
@@ -183,6 +203,17 @@ class FaceDataModule(pl.LightningDataModule):
         )
 
 
+def left_out_notes(left_out: pd.DataFrame) -> list[str]:
+    """A sentence for each reason but missing landmarks, which the coverage counts: see `FaceDataModule.left_out`."""
+    notes = []
+    for reason, faces in left_out.groupby("reason", sort=False):
+        if not str(reason).startswith("missed"):
+            counts = faces.groupby(["split", "expression"], sort=False).size()
+            told = ", ".join(f"{split} {expression} {count}" for (split, expression), count in counts.items())
+            notes.append(f"Left out of all conditions, as {reason}: {told} (dropped.csv names the files).")
+    return notes
+
+
 @final
 class _FaceLoader(DataLoader[FaceBatch]):
     """Starts to load when the first batch is asked for.
@@ -207,31 +238,39 @@ def _one_thread(_: int) -> None:
 
 
 def usable_faces(faces: FaceDataset, cache: LandmarkCache) -> BoolArray:
-    """For each face, whether the cache holds landmarks for it; of covered faces, whether it can be read.
-
-    Bool (len(faces),).
-    """
-    indices = range(len(faces))
-    if faces.covered:
-        return np.array([_can_be_read(faces, index) for index in indices], dtype=np.bool_)
-    return np.array([_has_landmarks(faces, cache, index) for index in indices], dtype=np.bool_)
+    """For each face whether it is used, bool (len(faces),): see `reasons_left_out`."""
+    usable: BoolArray = reasons_left_out(faces, cache) == ""
+    return usable
 
 
-def _can_be_read(faces: FaceDataset, index: int) -> bool:
+def reasons_left_out(faces: FaceDataset, cache: LandmarkCache) -> NDArray[np.object_]:
+    """For each face why it is in no condition, or "": an array of text (len(faces),)."""
+    reason = _why_unreadable if faces.covered else functools.partial(_why_without_landmarks, cache)
+    return np.array([reason(faces, index) for index in range(len(faces))], dtype=object)
+
+
+def _why_unreadable(faces: FaceDataset, index: int) -> str:
     # Where landmarks are looked for, an image that is damaged half-way is found then.
     try:
         faces.load_image(index)
     except ImageError:
-        return False
-    return True
+        return _UNREADABLE
+    return ""
 
 
-def _has_landmarks(faces: FaceDataset, cache: LandmarkCache, index: int) -> bool:
+def _why_without_landmarks(cache: LandmarkCache, faces: FaceDataset, index: int) -> str:
     try:
         digest = faces.content_digest(index)
-    except ImageError:  # its bytes cannot be read
-        return False
-    return cache.contains(digest) and cache.landmarks(digest) is not None
+    except ImageError:
+        return _UNREADABLE
+    if not cache.contains(digest):
+        return "no landmarks were looked for"
+    landmarks_N3 = cache.landmarks(digest)
+    if landmarks_N3 is None:
+        return cache.stage(digest)
+    if not is_in_image(landmarks_N3, cache.image_hw(digest)):
+        return "eyes, nose or mouth lie outside the image"
+    return ""
 
 
 def coverage_table(faces: FaceDataset, usable: BoolArray) -> pd.DataFrame:

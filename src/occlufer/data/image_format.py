@@ -11,6 +11,9 @@ import numpy as np
 from occlufer.data.view import Size
 from occlufer.types import ConfigError, FloatArray, UInt8Array
 
+MOST = 1024
+"""Pixels of a side: a training's memory grows with its square, and at 4096 no batch fits."""
+
 
 @dataclass(frozen=True, slots=True)
 class ImageFormat:
@@ -27,9 +30,9 @@ class ImageFormat:
     ) -> ImageFormat:
         """Check the values of the `image` group; `size` is a side, or [height, width]. Raises `ConfigError`."""
         sides = size if isinstance(size, list) else [size, size]
-        if len(sides) != 2 or not all(isinstance(side, int) and side >= 16 for side in sides):
+        if len(sides) != 2 or not all(isinstance(side, int) and 16 <= side <= MOST for side in sides):
             raise ConfigError(
-                f"image.size must be at least 16 pixels, found {size!r}; give a whole number, or [height,width]."
+                f"image.size must be 16 to {MOST} pixels, found {size!r}; give a whole number, or [height,width]."
             )
         if channels not in (1, 3):
             raise ConfigError(f"model.in_chans must be 1 (grey) or 3 (RGB), found {channels}.")

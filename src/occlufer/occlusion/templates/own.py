@@ -39,6 +39,7 @@ HEADSET_POINTS: dict[str, tuple[float, float]] = {
 }
 """The four points of a headset, seen from the front: the edges of its plate, and its border above and at the nose."""
 _MOST_PIXELS = 50_000_000
+_LEAST_ALPHA = 26  # of 255: what is nowhere more opaque than a tenth covers nothing
 _HEADSET_CANVAS = Canvas(half_width=1.2, top=-0.9, bottom=0.7, resolution=200)
 
 
@@ -131,7 +132,7 @@ Points = tuple[tuple[float, float], ...]
 
 
 def read_picture(picture: str) -> Float64:
-    """Straight RGBA, float64 (h, w, 4), 0..255; raises `ConfigError` unless it is a PNG with alpha."""
+    """Straight RGBA, float64 (h, w, 4), 0..255; `ConfigError` unless it is a PNG with alpha, not all transparent."""
     path = Path(picture)
     if not path.is_file():
         raise ConfigError(f"There is no picture {path}. Give the path of a PNG with an alpha channel.")
@@ -145,6 +146,11 @@ def read_picture(picture: str) -> Float64:
     if pixels is None or pixels.ndim != 3 or pixels.shape[2] != 4 or pixels.dtype != np.uint8:
         found = "something else" if pixels is None else f"{pixels.dtype} {pixels.shape}"
         raise ConfigError(f"{path} must be an 8-bit PNG with an alpha channel; found {found}.")
+    if pixels[..., 3].max() < _LEAST_ALPHA:
+        raise ConfigError(
+            f"{path} is transparent all over (its alpha is {pixels[..., 3].max()} of 255 at most), and would cover "
+            "nothing. Give a picture of an occluder on a transparent ground."
+        )
     straight: Float64 = pixels[..., (2, 1, 0, 3)].astype(np.float64)
     return straight
 

@@ -1,0 +1,77 @@
+"""Whether an occluder covers what its dial promises: on a whole frontal face, and on the face at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from occlufer.landmarks import topology
+from occlufer.occlusion.base import Occluder
+from occlufer.occlusion.mixed import Mixed
+from occlufer.occlusion.none import NoOcclusion
+from occlufer.occlusion.scores import covered_share
+from occlufer.types import ConfigError, FloatArray, seeded_rng
+
+KEPT = 0.1
+"""An occluder falls short on a face of which it covers less than this part of what it covers of a frontal face."""
+_NOTHING = 0.01  # covered share below which an occluder covers nothing
+_DRAWS = 8
+_SIDE = 96
+_REGIONS = tuple(np.array(points) for points in (topology.EYES, topology.NOSE, topology.MOUTH))
+
+
+def is_in_image(landmarks_N3: FloatArray, image_hw: tuple[int, int]) -> bool:
+    """Whether at least half of the points of the eyes, of the nose and of the mouth lie inside the image.
+
+    Where they do not, there is nothing to cover, and no expression to read.
+    """
+    x, y = landmarks_N3[:, 0], landmarks_N3[:, 1]
+    inside_N = (x >= 0) & (x < image_hw[1]) & (y >= 0) & (y < image_hw[0])
+    return all(inside_N[region].mean() >= 0.5 for region in _REGIONS)
+
+
+def promised_share(occluder: Occluder[Any], rng: np.random.Generator) -> float:
+    """Covered share, 0..1, of a whole frontal face of 96 pixels under one draw."""
+    mesh_N3 = topology.mean_mesh() * np.float32(0.35 * _SIDE)
+    mesh_N3 = (mesh_N3 + np.array([0.5 * _SIDE, 0.42 * _SIDE, 0], np.float32)).astype(np.float32)
+    _, alpha_HW = occluder(rng, np.full((_SIDE, _SIDE, 3), 128, np.uint8), mesh_N3)
+    return covered_share(alpha_HW, mesh_N3)
+
+
+def falls_short(share: float, occluder: Occluder[Any], rng: np.random.Generator) -> bool:
+    """Whether a covered share is (almost) nothing beside what the same draw covers of a frontal face.
+
+    Args:
+        share: what was measured, 0..1; NaN, where it is not known, falls short of nothing.
+        occluder: what covers the face.
+        rng: in the state in which it was handed to the occluder.
+    """
+    # No promise is more than the whole face: most faces are done with here.
+    return share < KEPT and share < KEPT * promised_share(occluder, rng)
+
+
+def check_covers(occluders: Mapping[str, Occluder[Any]]) -> None:
+    """Refuse occluders that cover nothing of a frontal face with their dial at its full, such as transparent pictures.
+
+    Args:
+        occluders: by the name that the user knows each by, such as "occlusion" or a condition.
+
+    Raises:
+        ConfigError: names it.
+    """
+    for name, occluder in occluders.items():
+        if isinstance(occluder, NoOcclusion):
+            continue
+        if isinstance(occluder, Mixed):
+            check_covers({f"{name}: {part}": inner for part, inner in occluder.occluders.items()})
+            continue
+        full = occluder.at_severity(1.0)
+        most = max(promised_share(full, seeded_rng(draw)) for draw in range(_DRAWS))
+        if most < _NOTHING:
+            raise ConfigError(
+                f"{name}: the occluder covers nothing of a frontal face ({most:.1%} at most over {_DRAWS} draws). Is "
+                "its picture transparent, or its region beside the face? `occlufer preview occlusion=NAME` shows it; "
+                "for bare faces use none."
+            )
