@@ -31,12 +31,13 @@ def run(run_command, inputs, tmp_path) -> Run:
 
 def test_it_says_what_the_run_recorded(run):
     loaded = load_network(run.folder)
-    assert loaded.classes == EXPRESSIONS
-    assert isinstance(loaded.view, FullImage)
+    said_of = loaded.description
+    assert said_of.classes == EXPRESSIONS
+    assert isinstance(said_of.view, FullImage)
     assert not loaded.network.training
     rows = run.predictions()
     root = Path(run.config()["dataset"]["root"])
-    assert loaded.image.channels == 1
+    assert said_of.image.channels == 1
     by_checkpoint = load_network(run.checkpoint_best)
     for weights, others in zip(loaded.network.parameters(), by_checkpoint.network.parameters(), strict=True):
         assert torch.equal(weights, others)
@@ -44,8 +45,8 @@ def test_it_says_what_the_run_recorded(run):
 
     for _, row in rows.head(5).iterrows():
         image = np.asarray(Image.open(root / row["key"]).convert("RGB"))
-        seen, landmarks = loaded.view(image, np.zeros((468, 3), np.float32), hw=loaded.image.hw)
-        array = loaded.image.to_array(loaded.view.finish(seen, landmarks, hw=loaded.image.hw))
+        seen, landmarks = said_of.view(image, np.zeros((468, 3), np.float32), hw=said_of.image.hw)
+        array = said_of.image.to_array(said_of.view.finish(seen, landmarks, hw=said_of.image.hw))
         with torch.inference_mode():
             said = loaded.network(torch.from_numpy(array)[None]).softmax(1)[0].numpy()
         np.testing.assert_allclose(said, [row[f"prob_{name}"] for name in EXPRESSIONS], atol=1e-5)
@@ -56,7 +57,7 @@ def test_what_trained_it_may_be_gone(run):
     for name in ("objective", "optimizer", "scheduler", "logger", "trainer", "dataset"):
         del config[name]
     run.write_config(config)
-    assert load_network(run.folder).classes == EXPRESSIONS
+    assert load_network(run.folder).description.classes == EXPRESSIONS
 
 
 def test_an_unfinished_or_foreign_folder_is_refused(run, tmp_path):
@@ -81,6 +82,6 @@ def test_a_network_is_distilled_from_a_run_that_takes_the_same_images(run, run_c
     (student,) = find_runs(tmp_path / "d")
     state = torch.load(student.checkpoint_last, weights_only=True)["state_dict"]
     assert {name.split(".")[0] for name in state} == {"network"}
-    assert load_network(student.folder).classes == EXPRESSIONS
+    assert load_network(student.folder).description.classes == EXPRESSIONS
     with pytest.raises(ConfigError, match=r"The teacher .* takes images of"):
         run_command("train", [*words, "view=full", "image.mean=0.4"])

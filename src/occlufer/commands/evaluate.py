@@ -33,7 +33,8 @@ def main(config: DictConfig) -> None:
     from occlufer.commands.training import make_tester
     from occlufer.data.datamodule import left_out_notes
     from occlufer.files import locked
-    from occlufer.inference.network import load_network, older
+    from occlufer.inference.description import older
+    from occlufer.inference.network import load_network
     from occlufer.learning.tested import TestedNetwork
     from occlufer.runs import Run, refuse_links
     from occlufer.tracking import NoMirror
@@ -71,7 +72,7 @@ def main(config: DictConfig) -> None:
     if not given.get("dataset"):
         data.leave_out(_left_bare_before(run, data))
     data.require("test")
-    fresh = score(tester, TestedNetwork(loaded.network, channels_last=loaded.channels_last), data)
+    fresh = score(tester, TestedNetwork(loaded.network, channels_last=loaded.description.channels_last), data)
     if not tester.is_global_zero:  # each ddp process holds all rows, and one writes them
         return
     if given.get("dataset"):
@@ -167,7 +168,7 @@ def _merged(
 
 def _settings(stored: dict[str, Any], given: dict[str, Any], where: str) -> dict[str, Any]:
     """The run's configuration, on this machine's paths, devices and workers."""
-    from occlufer.inference.network import older
+    from occlufer.inference.description import older
 
     try:
         settings = stored | {"paths": given["paths"], "trainer": given["trainer"]}

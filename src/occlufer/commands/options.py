@@ -124,6 +124,38 @@ COMMANDS: dict[str, CommandInfo] = {
             *_WORK,
         ),
     ),
+    "predict": CommandInfo(
+        "read the expression of every face in images, folders and videos",
+        (),
+        "occlufer predict photo.jpg --occlude mask,headset",
+        (
+            ("PATH ...", "images, folders, globs, videos, or a camera's number"),
+            (
+                "--run RUN, --model FILE",
+                "another network: a finished run, a checkpoint, .safetensors or .onnx",
+            ),
+            ("--occlude NAMES", "also under these occluders, such as mask,headset"),
+            ("--json", "one JSON object on standard output, with `rows`"),
+            ("--csv FILE", "a row a face and condition"),
+            ("--annotate DIR", "the pictures with a box and the answer at each face"),
+            ("--min-confidence P", "below this probability the answer is `unsure`"),
+            ("--every SECONDS", "of a video, a frame each so many seconds (default: all)"),
+            ("--no-flip", "without the mirror image: half the time, a little less accurate"),
+            ("--trusted PACKAGES", "packages of your own that a run may build from"),
+        ),
+        by_hydra=False,
+    ),
+    "export": CommandInfo(
+        "write a trained network as one file, ONNX or safetensors",
+        (),
+        "occlufer export outputs/STUDY/RUN network.onnx",
+        (
+            ("RUN", "a finished run, a checkpoint, a .safetensors file, or `shipped`"),
+            ("FILE", "ends in .onnx or .safetensors"),
+            ("--trusted PACKAGES", "packages of your own that the run may build from"),
+        ),
+        by_hydra=False,
+    ),
     "status": CommandInfo(
         "list the runs of a study: done, running, failed and why, stopped, missing",
         (),

@@ -8,48 +8,49 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save
 from torch import nn
 
 from occlufer.building import build
 from occlufer.data.image_format import ImageFormat
-from occlufer.data.view import View
+from occlufer.files import atomic_path
+from occlufer.inference.description import METADATA_KEY, Description, from_config, from_text, older
 from occlufer.runs import Run
 from occlufer.trust import stored_settings
-from occlufer.types import EXPRESSIONS, ConfigError, RunError
+from occlufer.types import ConfigError, FloatArray, RunError
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedNetwork:
-    """A trained network and how an image becomes its input.
-
-    Attributes:
-        network: float (B, C, H, W) -> logits float (B, K), in evaluation mode.
-        image: size, channels and normalisation of its input.
-        view: which part of an image it looks at.
-        classes: names of the K outputs, in order.
-        channels_last: the memory format that it was trained in.
-        source: where it came from.
-    """
+    """A trained network in evaluation mode, float (B, C, H, W) -> logits float (B, K), and what it wants and means."""
 
     network: nn.Module
-    image: ImageFormat
-    view: View
-    classes: tuple[str, ...]
-    channels_last: bool
-    source: str
+    description: Description
+
+    @torch.inference_mode()
+    def logits(self, image_BCHW: FloatArray) -> FloatArray:
+        """Logits float32 (B, K) of normalised images float32 (B, C, H, W)."""
+        memory = torch.channels_last if self.description.channels_last else torch.contiguous_format
+        found: FloatArray = (
+            self.network(torch.from_numpy(image_BCHW).to(memory_format=memory)).float().numpy()
+        )
+        return found
 
 
 def load_network(source: str | Path, *, trusted: Sequence[str] = ()) -> LoadedNetwork:
-    """The network of a finished run, without objective, optimiser, schedule or dataset.
+    """A trained network, without objective, optimiser, schedule or dataset.
 
     Args:
-        source: a run folder, or a checkpoint inside one.
+        source: the folder of a finished run, a checkpoint inside one, or a safetensors file of `occlufer export`.
         trusted: packages of the user's own whose classes a stored configuration may name, see `occlufer.trust`.
 
     Raises:
         RunError: no such run, a damaged one, or one whose configuration names what is not known.
     """
     path = Path(source).expanduser().resolve()
+    if path.suffix == ".safetensors":
+        return _read_weights(path, trusted)
     checkpoint = path if path.suffix == ".ckpt" else None
     run = Run(path.parents[1] if checkpoint else path)
     if not run.folder.is_dir() or not (run.folder / "config.yaml").is_file():
@@ -59,28 +60,48 @@ def load_network(source: str | Path, *, trusted: Sequence[str] = ()) -> LoadedNe
     if checkpoint is None:
         run.summary()  # refuses an unfinished one
     config = stored_settings(run, trusted=trusted)
-    loaded = from_settings(config, str(run.folder))
+    loaded = from_description(from_config(config, str(run.folder)))
     fill(loaded.network, checkpoint or scored_checkpoint(run, config), str(run.folder))
     return loaded
 
 
-def from_settings(config: Mapping[str, Any], where: str) -> LoadedNetwork:
-    """The untrained network of a run's configuration; raises `RunError` where another version wrote it."""
+def from_description(description: Description) -> LoadedNetwork:
+    """The untrained network of a description; raises `RunError` where another version wrote it."""
     try:
-        # All weights are in the checkpoint, and the file that training began from may be gone.
-        model = config["model"] | ({"pretrained": None} if "pretrained" in config["model"] else {})
-        network: nn.Module = build(model, num_classes=len(EXPRESSIONS)).eval()
-        image = ImageFormat.create(**config["image"], channels=model.get("in_chans", 1))
-        view: View = build(config["view"])
-        channels_last = bool(config["channels_last"])
-    except KeyError as error:
-        raise older(where, f"lacks {error}") from error
-    except (TypeError, AttributeError) as error:
-        raise older(where, f"holds a plain value where it must name something to build ({error})") from error
+        network: nn.Module = build(description.model, num_classes=len(description.classes)).eval()
     except ConfigError as error:
-        raise older(where, f"cannot be built by this one: {error}") from error
-    memory = torch.channels_last if channels_last else torch.contiguous_format
-    return LoadedNetwork(network.to(memory_format=memory), image, view, EXPRESSIONS, channels_last, where)
+        raise older(description.source, f"cannot be built by this one: {error}") from error
+    memory = torch.channels_last if description.channels_last else torch.contiguous_format
+    return LoadedNetwork(network.to(memory_format=memory), description)
+
+
+def write_weights(loaded: LoadedNetwork, path: Path) -> None:
+    """Write the network as safetensors in half precision, with its description as metadata."""
+    weights = {
+        name: value.contiguous().half() if value.is_floating_point() else value.contiguous()
+        for name, value in loaded.network.state_dict().items()
+    }
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(save(weights, metadata={METADATA_KEY: loaded.description.as_text()}))
+
+
+def _read_weights(path: Path, trusted: Sequence[str]) -> LoadedNetwork:
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get(METADATA_KEY)
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dict
+    except FileNotFoundError:
+        raise RunError(f"There is no network file {path}.") from None
+    except Exception as error:  # safetensors raises its own for damaged files
+        raise RunError(f"{path} is damaged, or no safetensors file ({error}).") from error
+    loaded = from_description(from_text(text, path, trusted=trusted))
+    try:
+        loaded.network.load_state_dict(
+            {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
+        )
+    except RuntimeError as error:
+        raise RunError(f"The weights of {path} do not fit the network that it names: {error}") from error
+    return loaded
 
 
 def scored_checkpoint(run: Run, config: Mapping[str, Any]) -> Path:
@@ -132,17 +153,11 @@ def teacher(run: str, *, image: Mapping[str, Any]) -> nn.Module:
         ConfigError: it takes other images than this training makes.
     """
     loaded = load_network(run)
-    if ImageFormat.create(**image, channels=loaded.image.channels) != loaded.image:
+    if ImageFormat.create(**image, channels=loaded.description.image.channels) != (
+        wanted := loaded.description.image
+    ):
         raise ConfigError(
-            f"The teacher {run} takes images of {loaded.image}, and this training makes others. Train with its "
+            f"The teacher {run} takes images of {wanted}, and this training makes others. Train with its "
             "image.size, image.mean and image.std, or choose another teacher."
         )
     return loaded.network
-
-
-def older(where: str, what: str) -> RunError:
-    """The error for a configuration that another version wrote, or that somebody changed."""
-    return RunError(
-        f"{where}/config.yaml {what.removesuffix('.')}: an older version of occlufer wrote it (environment.json names "
-        "it), or it was changed. Evaluate it with that version, or train the run again."
-    )

@@ -1,0 +1,119 @@
+"""Pictures and video frames, one at a time, from paths as people give them."""
+
+from __future__ import annotations
+
+import glob
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from occlufer.datasets.images import EXTENSIONS, read_image
+from occlufer.quiet import ANYTHING, quiet_native_code
+from occlufer.types import ConfigError, ImageError, UInt8Array
+
+VIDEO_EXTENSIONS = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"})
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One picture to be read.
+
+    Attributes:
+        source: the file, or the camera's number.
+        image_HWC: uint8 RGB (H, W, 3), or None where it could not be read.
+        frame: number of a video's frame, from 0; None for images.
+        seconds: since the video's start; None for images.
+        note: why there is no picture.
+    """
+
+    source: str
+    image_HWC: UInt8Array | None
+    frame: int | None = None
+    seconds: float | None = None
+    note: str = ""
+
+
+def listed(paths: Sequence[str]) -> list[str]:
+    """The files behind paths, folders (everything below them) and globs, in order; a camera's number stays one.
+
+    Raises `ConfigError` for a path that is not there, and where nothing is left.
+    """
+    found: list[str] = []
+    for given in paths:
+        path = Path(given).expanduser()
+        if path.is_dir():
+            found += [str(file) for file in sorted(path.rglob("*")) if file.is_file()]
+        elif path.is_file() or (given.isdigit() and not path.exists()):
+            found.append(given if given.isdigit() and not path.is_file() else str(path))
+        elif matches := sorted(glob.glob(str(path), recursive=True)):  # noqa: PTH207  # the pattern may be absolute
+            found += [match for match in matches if Path(match).is_file()]
+        else:
+            raise ConfigError(
+                f"There is no file, folder or match for {given!r}. Give images, folders, videos or globs."
+            )
+    if not found:
+        raise ConfigError(f"No file lies under {', '.join(paths)}.")
+    return list(dict.fromkeys(found))
+
+
+def shots(source: str, *, every: float = 0.0) -> Iterator[Shot]:
+    """The pictures of one file or camera: one of an image, many of a video; what cannot be read is a shot with a note.
+
+    Args:
+        source: a path, or a camera's number.
+        every: seconds between the frames of a video that are read; 0: all of them.
+    """
+    if source.isdigit() and not Path(source).is_file():
+        yield from _video(source, int(source), every)
+    elif Path(source).suffix.lower() in VIDEO_EXTENSIONS:
+        yield from _video(source, source, every)
+    else:
+        yield _image(Path(source))
+
+
+def _image(path: Path) -> Shot:
+    try:
+        return Shot(str(path), read_image(path))
+    except ImageError as error:
+        hint = "" if path.suffix.lower() in EXTENSIONS else " Videos are told by their ending, such as .mp4."
+        return Shot(str(path), None, note=str(error).removeprefix(f"{path}: ") + hint)
+
+
+def _video(name: str, source: str | int, every: float) -> Iterator[Shot]:
+    """Frames as they come; memory does not grow. Times are the container's own, as rates may vary."""
+    with quiet_native_code(ANYTHING):
+        video = cv2.VideoCapture(source)
+    try:
+        if not video.isOpened():
+            yield Shot(name, None, note="cannot be opened as a video.")
+            return
+        expected = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+        due, read = 0.0, 0
+        for frame in itertools.count():
+            with quiet_native_code(ANYTHING):
+                there = video.grab()
+            if not there:
+                break
+            seconds = max(video.get(cv2.CAP_PROP_POS_MSEC), 0.0) / 1000
+            read += 1
+            if seconds + 1e-6 < due:
+                continue
+            due = seconds + every
+            good, image_HWC = video.retrieve()
+            if not good:
+                yield Shot(name, None, frame, seconds, "this frame cannot be decoded.")
+                continue
+            rgb_HWC = np.asarray(cv2.cvtColor(image_HWC, cv2.COLOR_BGR2RGB), np.uint8)
+            yield Shot(name, rgb_HWC, frame, seconds)
+        if not read:
+            yield Shot(name, None, note="holds no frame that can be decoded.")
+        elif expected > read:
+            yield Shot(
+                name, None, read, None, f"ends after {read} of {expected} frames: the rest cannot be decoded."
+            )
+    finally:
+        video.release()

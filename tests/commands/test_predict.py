@@ -1,0 +1,171 @@
+"""`occlufer predict` and `occlufer export`, as commands: a row for everything, and honest exit statuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from inference.network_fakes import portrait, small_network, small_onnx, two_people
+from occlufer.inference.network import write_weights
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_onnx(tmp_path_factory.mktemp("network"))
+
+
+def occlufer(*words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "occlufer", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def rows(*words: object) -> tuple[int, list[dict[str, Any]]]:
+    done = occlufer("predict", *words, "--json")
+    assert "Traceback" not in done.stderr
+    return done.returncode, json.loads(done.stdout)["rows"]
+
+
+def mixed_folder(folder: Path) -> Path:
+    """Everything that a folder of a researcher may hold."""
+    folder.mkdir()
+    Image.fromarray(portrait()).save(folder / "a face é.jpg")
+    Image.fromarray(two_people()).convert("CMYK").save(folder / "b two.jpg")
+    Image.fromarray(portrait(1)).convert("L").save(folder / "c grey.png")
+    Image.fromarray(portrait(2)).convert("RGBA").save(folder / "d rgba.png")
+    frames = [Image.fromarray(portrait(index)) for index in (3, 4)]
+    frames[0].save(folder / "e animated.gif", save_all=True, append_images=frames[1:])
+    grey = np.asarray(Image.fromarray(portrait(5)).convert("L")).astype(np.uint16) * 257
+    Image.fromarray(grey).save(folder / "f sixteen.png")
+    Image.new("RGB", (500, 500), (90, 90, 90)).save(folder / "g nobody.png")
+    (folder / "h broken.jpg").write_bytes((folder / "a face é.jpg").read_bytes()[:900])
+    (folder / "i notes.txt").write_text("no picture")
+    (folder / "j empty.png").write_bytes(b"")
+    (folder / "deeper").mkdir()
+    Image.fromarray(portrait(6)).save(folder / "deeper" / "k.png")
+    return folder
+
+
+def test_a_mixed_folder_gives_a_row_each(model, tmp_path):
+    folder = mixed_folder(tmp_path / "mixed")
+    status, found = rows(
+        folder, "--model", model, "--csv", tmp_path / "out.csv", "--annotate", tmp_path / "seen"
+    )
+    assert status == 0
+    by_name = {Path(row["source"]).name: row for row in found}
+    assert len(by_name) == 11
+    assert set(found[0]) == {"source", "face", "frame", "seconds", "box", "found_by", "condition", "expression",
+                             "probabilities", "covered_share", "note"}  # fmt: skip
+    read = {name for name, row in by_name.items() if row["expression"] is not None}
+    assert read == {
+        "a face é.jpg",
+        "b two.jpg",
+        "c grey.png",
+        "d rgba.png",
+        "e animated.gif",
+        "f sixteen.png",
+        "k.png",
+    }
+    assert sum(Path(row["source"]).name == "b two.jpg" for row in found) == 2
+    assert by_name["g nobody.png"]["note"] == "no face was found."
+    assert "cannot be decoded" in by_name["h broken.jpg"]["note"]
+    assert "is not an image" in by_name["i notes.txt"]["note"]
+    assert "is empty" in by_name["j empty.png"]["note"]
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row["expression"] for row in table] == [row["expression"] or "" for row in found]
+    assert float(table[0]["prob_anger"]) == pytest.approx(found[0]["probabilities"]["anger"])
+    assert len(list((tmp_path / "seen").iterdir())) == 8  # each picture that could be opened
+
+
+def test_exit_statuses_and_wrong_calls(model, tmp_path):
+    Image.new("RGB", (500, 500), (90, 90, 90)).save(tmp_path / "nobody.png")
+    assert rows(tmp_path / "nobody.png", "--model", model)[0] == 3
+    for words, message in (
+        ((tmp_path / "gone.jpg",), "There is no file, folder or match"),
+        ((tmp_path / "nobody.png", "--model", tmp_path / "gone.onnx"), "There is no network file"),
+        ((tmp_path / "nobody.png", "--min-confidence", "2"), "--min-confidence must be in 0..1"),
+        ((tmp_path / "nobody.png", "--model", model, "--occlude", "maskk"), "Did you mean 'mask'"),
+    ):
+        done = occlufer("predict", *words)
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_occluders_and_doubt(model, tmp_path):
+    Image.fromarray(portrait()).save(tmp_path / "face.png")
+    _, found = rows(
+        tmp_path / "face.png", "--model", model, "--occlude", "mask,headset", "--min-confidence", "1"
+    )
+    assert [row["condition"] for row in found] == ["none", "mask", "headset"]
+    assert {row["face"] for row in found} == {0}
+    assert found[0]["covered_share"] == 0
+    assert min(row["covered_share"] for row in found[1:]) > 0.2
+    assert [row["expression"] for row in found] == ["unsure"] * 3
+
+
+def test_a_video_is_read_frame_by_frame_with_its_times(model, tmp_path):
+    path = str(tmp_path / "v.avi")
+    video = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (256, 256))
+    face, empty = portrait()[..., ::-1], np.full((256, 256, 3), 90, np.uint8)
+    for number in range(30):
+        video.write(np.ascontiguousarray(empty if number % 3 == 2 else face))
+    video.release()
+    status, found = rows(path, "--model", model)
+    assert status == 0
+    assert [row["frame"] for row in found] == list(range(30))
+    assert [row["seconds"] for row in found] == pytest.approx(
+        [number / 10 for number in range(30)], abs=0.051
+    )
+    assert [row["frame"] for row in found if row["found_by"] == "face mesh"] == [
+        n for n in range(30) if n % 3 != 2
+    ]
+    assert len(rows(path, "--model", model, "--every", "1")[1]) == 3
+    content = Path(path).read_bytes()
+    Path(path).write_bytes(content[: len(content) // 2])
+    status, cut = rows(path, "--model", model)
+    assert status == 0
+    assert 3 < len(cut) < 30
+    (tmp_path / "w.mp4").write_bytes(b"no video")
+    assert rows(tmp_path / "w.mp4", "--model", model)[0] == 3
+
+
+def test_a_prediction_imports_no_torch(model, tmp_path):
+    Image.fromarray(portrait()).save(tmp_path / "face.png")
+    command = [
+        sys.executable,
+        "-X",
+        "importtime",
+        "-m",
+        "occlufer",
+        "predict",
+        str(tmp_path / "face.png"),
+        "--model",
+        str(model),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    imported = {
+        line.rsplit("|", 1)[-1].strip().split(".")[0] for line in done.stderr.splitlines() if "|" in line
+    }
+    assert "onnxruntime" in imported
+    assert not imported & {"torch", "torchvision", "timm", "pytorch_lightning", "wandb", "albumentations"}
+
+
+def test_export_writes_both_kinds(tmp_path):
+    write_weights(small_network(), tmp_path / "n.safetensors")
+    for name in ("m.onnx", "m.safetensors"):
+        done = occlufer("export", tmp_path / "n.safetensors", tmp_path / name)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert (tmp_path / name).stat().st_size > 1000
+    done = occlufer("export", tmp_path / "n.safetensors", tmp_path / "m.pt")
+    assert done.returncode == 2
+    assert "must end in .onnx or .safetensors" in done.stderr
