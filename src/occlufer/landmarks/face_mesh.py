@@ -75,11 +75,15 @@ class FaceMesh(_Graph):
 class FaceDetector(_Graph):
     """The first of the two networks alone: where faces are, and how sure it is. Arguments as for `FaceMesh`."""
 
+    def boxes(self, image_HWC: UInt8Array) -> list[tuple[float, tuple[float, float, float, float]]]:
+        """Score in 0..1 and (left, top, right, bottom) in pixels of each face."""
+        found = [(face.categories[0].score, face.bounding_box) for face in self._look(image_HWC).detections]
+        self._greeted = True
+        return [(s, (b.origin_x, b.origin_y, b.origin_x + b.width, b.origin_y + b.height)) for s, b in found]
+
     def find(self, image_HWC: UInt8Array) -> list[tuple[float, float, float]]:
         """Score in 0..1 and centre (x, y) in pixels of each face."""
-        boxes = [(face.categories[0].score, face.bounding_box) for face in self._look(image_HWC).detections]
-        self._greeted = True
-        return [(score, box.origin_x + box.width / 2, box.origin_y + box.height / 2) for score, box in boxes]
+        return [(score, (x0 + x1) / 2, (y0 + y1) / 2) for score, (x0, y0, x1, y1) in self.boxes(image_HWC)]
 
     def _make(self, vision: Any, options: Any) -> Any:
         with zipfile.ZipFile(self._model) as task:
