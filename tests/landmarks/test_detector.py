@@ -14,6 +14,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from occlufer.landmarks.detector import DEFAULT_STAGES, Detection, DetectorSettings, LandmarkDetector, Stage
+from occlufer.landmarks.face_mesh import FaceDetector
+from occlufer.landmarks.model import model_file
 from occlufer.landmarks.turned import one_face
 from occlufer.types import ConfigError, LandmarkError
 
@@ -253,6 +255,16 @@ def test_a_turned_face_is_no_face_and_called_what_it_is(
     assert former.landmarks_N3 is not None  # upside down: an upright mesh, its mouth where the eyes are
     assert detector.detect(turned).stage == "missed: looks turned"
     assert detector.check(turned, former).stage == "missed: looks turned"
+
+
+def test_boxes_of_faces_are_pixels() -> None:
+    image = np.full((200, 400, 3), (120, 140, 150), np.uint8)
+    image[:, 200:] = draw_face(200)
+    (score, (left, top, right, bottom)), *others = FaceDetector(model_file(None), 0.5).boxes(image)
+    assert not others
+    assert 0.5 < score <= 1
+    assert 200 < left < 275 < 325 < right < 400  # between the eyes, at (275, 94) and (325, 94), and the edges
+    assert 0 < top < 94 < 147 < bottom < 200  # the mouth is at 147
 
 
 def test_a_check_lets_an_upright_face_pass(detector: LandmarkDetector) -> None:

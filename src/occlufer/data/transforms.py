@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 from typing import Any, final
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask the network for its newest version
 
 import albumentations as A
 import cv2

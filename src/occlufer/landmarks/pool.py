@@ -153,9 +153,7 @@ class _Crowd:
         waiting: dict[Future[list[Result]], int] = {}
         todo = iter(list(left.items()))
         try:
-            with for_children():  # all workers start with the first task
-                self._submit(waiting, todo)
-            while waiting:
+            while left:
                 while len(waiting) < _IN_FLIGHT * self._workers and self._submit(waiting, todo):
                     pass
                 done = wait(waiting, return_when=FIRST_COMPLETED).done
@@ -171,7 +169,8 @@ class _Crowd:
         self, waiting: dict[Future[list[Result]], int], todo: Iterator[tuple[int, Sequence[Task]]]
     ) -> bool:
         for number, chunk in todo:
-            waiting[self._pool.submit(_look, chunk)] = number
+            with for_children():  # workers start one by one, as tasks come in
+                waiting[self._pool.submit(_look, chunk)] = number
             return True
         return False
 
