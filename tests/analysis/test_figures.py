@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from occlufer.analysis import drawing, figures
 from occlufer.analysis.core.study import load_study
-from occlufer.analysis.tables import study_tables
+from occlufer.analysis.sections import drawing, study_tables
+from occlufer.analysis.sections.confusion import confusion_figure
+from occlufer.analysis.sections.curves import history_figure
+from occlufer.analysis.sections.matrix import matrix_figure
+from occlufer.analysis.sections.recall import recall_figure
 from occlufer.types import EXPRESSIONS
 
 
@@ -22,7 +25,7 @@ def texts(axes) -> set[str]:
 
 
 def test_the_heat_map_prints_every_value(tables) -> None:
-    figure = figures.matrix_figure(tables["matrix"], "accuracy")
+    figure = matrix_figure(tables["matrix"], "accuracy")
     expected = {
         f"{100 * row['accuracy_mean']:.1f}\n± {100 * row['accuracy_sd']:.1f}"
         for _, row in tables["matrix"].iterrows()
@@ -33,26 +36,26 @@ def test_the_heat_map_prints_every_value(tables) -> None:
 
 def test_confusions_show_shares_of_the_true_class_and_counts(tables) -> None:
     rows = tables["confusion"][tables["confusion"]["train"] == "none"]
-    panel = figures.confusion_figure(rows).axes[0]
+    panel = confusion_figure(rows).axes[0]
     first = rows[(rows["test"] == "none") & (rows["truth"] == "anger")].iloc[0]
     faces = sum(first[f"as_{name}"] for name in EXPRESSIONS)
     assert {str(first["as_anger"]), f"{100 * first['as_anger'] / faces:.0f}"} <= texts(panel)
 
 
 def test_recall_has_a_panel_a_train_condition_and_conditions_keep_their_colour(tables) -> None:
-    figure = figures.recall_figure(tables["recall"])
+    figure = recall_figure(tables["recall"])
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
         "trained on none",
         "trained on mask",
         "trained on headset",
     ]
-    few = figures.recall_figure(tables["recall"][tables["recall"]["test"] == "headset"])
+    few = recall_figure(tables["recall"][tables["recall"]["test"] == "headset"])
     lines = [figure.axes[0].containers[2].lines[0], few.axes[0].containers[0].lines[0]]
     assert lines[0].get_color() == lines[1].get_color() == drawing.LIGHT.series[2]
 
 
 def test_history_tolerates_missing_columns(tables) -> None:
-    figure = figures.history_figure(tables["history"].drop(columns=["val_loss", "val_f1_macro"]))
+    figure = history_figure(tables["history"].drop(columns=["val_loss", "val_f1_macro"]))
     assert len(figure.axes[0].lines) == 6
     assert not figure.axes[1].lines
 
@@ -61,7 +64,7 @@ def test_saving_writes_the_three_formats_repeatably(tables, tmp_path: Path) -> N
     heads = {"svg": b"<?xml", "pdf": b"%PDF", "png": b"\x89PNG"}
     contents = []
     for folder in ("a", "b"):
-        paths = drawing.save(figures.matrix_figure(tables["matrix"], "f1_macro"), tmp_path / folder, "matrix")
+        paths = drawing.save(matrix_figure(tables["matrix"], "f1_macro"), tmp_path / folder, "matrix")
         assert all(path.read_bytes().startswith(heads[path.suffix[1:]]) for path in paths)
         contents.append(paths[0].read_bytes())
     assert contents[0] == contents[1]
@@ -74,7 +77,7 @@ def test_saving_writes_the_three_formats_repeatably(tables, tmp_path: Path) -> N
 
 def test_figures_do_not_load_pyplot() -> None:
     """Its global state would grow with every figure; asked of a fresh process, since other libraries load it too."""
-    code = "import sys, occlufer.analysis.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, occlufer.analysis.sections; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -13,7 +13,8 @@ import fakes_runs
 from occlufer.analysis.core import metrics
 from occlufer.analysis.core.metrics import STUDY_METRICS
 from occlufer.analysis.core.study import load_study
-from occlufer.analysis.tables import fold_metrics, study_tables
+from occlufer.analysis.sections import study_tables
+from occlufer.analysis.sections.matrix import fold_metrics
 from occlufer.studies.published import published_studies
 
 TWO = {"vgg16": 0.0, "resnet50": 0.1}

@@ -16,7 +16,7 @@ import fakes_runs
 from occlufer.analysis.core.metrics import STUDY_METRICS
 from occlufer.analysis.core.study import load_study
 from occlufer.analysis.report import Report, matrix_text, write_report
-from occlufer.analysis.tables import study_tables
+from occlufer.analysis.sections import study_tables
 from occlufer.types import RunError
 
 

@@ -7,9 +7,9 @@ import pytest
 
 import fakes_runs
 from occlufer.analysis.core.study import load_study
-from occlufer.analysis.figures import severity_figure
 from occlufer.analysis.report import write_report
-from occlufer.analysis.tables import study_tables
+from occlufer.analysis.sections import study_tables
+from occlufer.analysis.sections.severity import severity_figure
 
 DIAL = [f"{name}{place}" for name in ("mask", "headset") for place in ("@0.25", "@0.5", "@0.75", "")]
 

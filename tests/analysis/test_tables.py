@@ -7,8 +7,9 @@ import pytest
 
 import fakes_runs
 from occlufer.analysis.core.metrics import score
+from occlufer.analysis.core.scores import of_block
 from occlufer.analysis.core.study import load_study
-from occlufer.analysis.tables import of_block, study_tables
+from occlufer.analysis.sections import study_tables
 from occlufer.types import EXPRESSIONS
 
 

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import base64
-import re
-import shlex
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jinja2
 import pandas as pd
-from matplotlib.figure import Figure
 
-from occlufer.analysis import drawing, figures, views
-from occlufer.analysis.comparisons import KINDS
-from occlufer.analysis.core.conditions import condition_order
+from occlufer.analysis.core.core import Core
 from occlufer.analysis.core.metrics import records
-from occlufer.analysis.core.scored import environment_of, packages_of
-from occlufer.analysis.core.study import Block, ScoredRun, Study, load_study
-from occlufer.analysis.extras import extra_sections
-from occlufer.analysis.findings import cautions, findings
+from occlufer.analysis.core.study import Study, load_study
+from occlufer.analysis.core.words import count
 from occlufer.analysis.run_figures import write_run_figures
-from occlufer.analysis.study_views import WHICH_TO_BELIEVE
-from occlufer.analysis.tables import EXTRAS, fold_metrics, of_block, study_tables
+from occlufer.analysis.sections import drawing, make_sections, tables_of
+from occlufer.analysis.sections.base import Section
+from occlufer.analysis.sections.matrix import fold_metrics
+from occlufer.analysis.sections.parts import Details, Drawing, Facts, Files, Row
 from occlufer.analysis.terminal import matrix_text
 from occlufer.files import atomic_path, write_text
 
 __all__ = ["Report", "matrix_text", "write_report"]
-
-Tables = dict[str, pd.DataFrame]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +37,25 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A figure of the page: inline images for a light and a dark page, words for it, and the files beside it."""
+    """A drawing as it stands on the page: inline images for a light and a dark page, and the files beside it."""
 
+    kind: ClassVar[str] = "picture"
     light: str
     dark: str
     alt: str
     caption: str
+    least: int
+    width: int
     files: tuple[str, ...]
-    natural_width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the first screen says about one block."""
+
+    title: str
+    findings: list[str]
+    cautions: list[str]
 
 
 def write_report(
@@ -71,115 +75,79 @@ def write_report(
     """
     study = load_study(study_folder)
     folder = study_folder if output is None else output
-    tables = study_tables(study)
+    sections = make_sections(Core(study))
+    tables = tables_of(sections)
     paths = {name: _write_csv(table, folder / "tables" / f"{name}.csv") for name, table in tables.items()}
     _write_csv(fold_metrics(study), folder / "tables" / "metrics.csv", separator=";")
-    for name in set(EXTRAS) - set(tables):  # of an earlier report
+    for name in {name for section in sections for name in section.tables} - set(
+        tables
+    ):  # of an earlier report
         (folder / "tables" / f"{name}.csv").unlink(missing_ok=True)
-    sections = [_section(study, tables, block, folder / "figures") for block in study.blocks]
-    cautions = _shared_cautions(sections)
+    found, cautions = _findings(study, sections)
+    drawn = write_run_figures(study, tables, folder / "figures", run_figures)
     page = _environment().get_template("report.html.j2").render(
-        study=study, sections=sections, cautions=cautions, facts=_facts(study, tables),
-        runs=views.runs_grid(tables["runs"]),
-        dropped=[views.dropped_grid(tables["dropped"], name) for name in tables["dropped"]["dataset"].unique()],
+        study=study, found=found, cautions=cautions, lede=_lede(study),
+        sections=[
+            (section, shown)
+            for section in sections
+            if (shown := _shown([*section.parts(), *_singles(section, drawn)], folder / "figures"))
+        ],
         samples=_samples(study, folder / "figures"), csv_names=sorted([*paths, "metrics"]),
-        run_pictures=write_run_figures(study, tables, folder / "figures", run_figures),
-        which_to_believe=WHICH_TO_BELIEVE, **extra_sections(tables),
+        terms=_terms(study, sections, tables),
     )  # fmt: skip
     write_text(folder / "report.html", page)
-    return Report(folder / "report.html", paths, _summary(study, sections, cautions))
+    return Report(folder / "report.html", paths, _summary(study, found, cautions))
 
 
-def _section(study: Study, tables: Tables, block: Block, folder: Path) -> dict[str, Any]:
-    """What the page says about one block."""
-    wanted = ("matrix", "recall", "comparisons", "confusion", "scores", "history")
-    part = {name: of_block(tables[name], block) for name in wanted}
-    number = study.blocks.index(block) + 1
-    suffix = f"_{number}" if len(study.blocks) > 1 else ""
-    trains = condition_order(part["matrix"]["train"])
-    compared = part["comparisons"]
-    kinds = [kind for kind in KINDS if (compared["kind"] == kind).any()]
-    return {
-        "block": block,
-        "anchor": f"block-{number}",
-        "findings": findings(part["matrix"], part["recall"], compared),
-        "cautions": cautions(part["matrix"], compared),
-        "matrices": [views.matrix_grid(part["matrix"], metric) for metric in ("accuracy", "f1_macro")],
-        "matrix_pictures": [
-            _matrix_picture(part, metric, folder, suffix) for metric in ("accuracy", "f1_macro")
-        ],
-        "recall_picture": _recall_picture(part, folder, suffix),
-        "severity": _severity(tables, block, folder, suffix),
-        "recalls": [(train, views.recall_grid(part["recall"], train)) for train in trains],
-        "comparisons": [views.comparisons_grid(compared, kind) for kind in kinds],
-        "tests": len(compared),
-        "confusions": [_confusion_picture(part, train, folder, suffix) for train in trains],
-        "curves": _curves(part, folder, suffix),
-        "scores": views.scores_grid(part["scores"]),
-    }
+def _shown(parts: Sequence[Any], folder: Path) -> list[Any]:
+    """The parts with every drawing drawn and saved into `folder`."""
+    shown = []
+    for part in parts:
+        if isinstance(part, Drawing):
+            shown.append(_picture(part, folder))
+        elif isinstance(part, Row | Details):
+            shown.append(replace(part, parts=_shown(part.parts, folder)))
+        else:
+            shown.append(part)
+    return shown
 
 
-def _matrix_picture(part: Tables, metric: str, folder: Path, suffix: str) -> Picture:
-    name = {"accuracy": "Accuracy", "f1_macro": "Macro F1"}[metric]
-    return _picture(
-        lambda theme: figures.matrix_figure(part["matrix"], metric, theme), folder, f"matrix_{metric}{suffix}",
-        f"Heat map of {name}; the table below holds the same numbers.",
-        f"{name}: rows are train conditions, columns test conditions.",
-    )  # fmt: skip
-
-
-def _recall_picture(part: Tables, folder: Path, suffix: str) -> Picture:
-    return _picture(
-        lambda theme: figures.recall_figure(part["recall"], theme), folder, f"recall{suffix}",
-        "Dots with intervals: recall of each expression under each test condition; the tables below hold the numbers.",
-        f"Recall by class. Bars are 95 % bootstrap intervals over {views.resampled_words(part['matrix'])}.",
-    )  # fmt: skip
-
-
-def _severity(tables: Tables, block: Block, folder: Path, suffix: str) -> dict[str, Any] | None:
-    """Figure and table of accuracy against the covered share; None where no dial has three places."""
-    rows = of_block(tables["severity"], block) if "severity" in tables else pd.DataFrame()
-    if not len(rows):
-        return None
-    matrix = of_block(tables["matrix"], block)
-    picture = _picture(
-        lambda theme: figures.severity_figure(rows, theme), folder, f"severity{suffix}",
-        "Lines of accuracy against the covered share of the face; the table below holds the same numbers.",
-        f"Accuracy against the covered share. Bars are 95 % bootstrap intervals over {views.resampled_words(matrix)}; "
-        "dotted: always answering the largest class.",
-    )  # fmt: skip
-    alone = condition_order(set(rows["test"]) - set(matrix["test"]))
-    return {"picture": picture, "grid": views.severity_grid(rows), "alone": alone}
-
-
-def _confusion_picture(part: Tables, train: str, folder: Path, suffix: str) -> Picture:
-    rows = part["confusion"][part["confusion"]["train"] == train]
-    return _picture(
-        lambda theme: figures.confusion_figure(rows, theme), folder, f"confusion_{_slug(train)}{suffix}",
-        f"Confusion matrices of the networks trained on {train}; confusion.csv holds the counts.",
-        f"Trained on {train}. Upper number and shade: per cent of the true class; below: faces, all trainings.",
-    )  # fmt: skip
-
-
-def _curves(part: Tables, folder: Path, suffix: str) -> Picture | None:
-    if not len(part["history"]):
-        return None
-    return _picture(
-        lambda theme: figures.history_figure(part["history"], theme), folder, f"history{suffix}",
-        "Training curves; history.csv holds the numbers.",
-        "Loss and validation macro F1 of every run. The dot marks the best epoch.",
-    )  # fmt: skip
-
-
-def _picture(
-    draw: Callable[[drawing.Theme], Figure], folder: Path, name: str, alt: str, caption: str
-) -> Picture:
-    light = draw(drawing.LIGHT)
-    paths = drawing.save(light, folder, name)
+def _picture(part: Drawing, folder: Path) -> Picture:
+    light = part.draw(drawing.LIGHT)
+    paths = drawing.save(light, folder, part.name)
     return Picture(
-        drawing.svg_uri(paths[0].read_bytes()), drawing.data_uri(draw(drawing.DARK)), alt, caption,
-        tuple(path.name for path in paths), round(96 * light.get_figwidth()),
+        drawing.svg_uri(paths[0].read_bytes()), drawing.data_uri(part.draw(drawing.DARK)), part.alt, part.caption,
+        part.least, round(96 * light.get_figwidth() * part.scale), tuple(path.name for path in paths),
     )  # fmt: skip
+
+
+def _singles(section: Section, drawn: list[tuple[str, list[str]]]) -> list[Any]:
+    """Links to the figures of single runs, below the confusion matrices."""
+    if section.anchor != "confusion" or not drawn:
+        return []
+    parts = [
+        Files(f"{name}:", [(f"figures/{path}", path.rsplit("/", 1)[1].split(".")[0]) for path in files])
+        for name, files in drawn
+    ]
+    return [Details(f"Confusions and curves of single runs ({len(drawn)})", parts)]
+
+
+def _findings(study: Study, sections: list[Section]) -> tuple[list[Found], list[str]]:
+    """The first screen, block by block; a caution that holds for every block is said once, at the end."""
+    found = [
+        Found(
+            block.title,
+            [sentence for section in sections for sentence in section.findings(block)],
+            [sentence for section in sections for sentence in section.cautions(block)],
+        )
+        for block in study.blocks
+    ]
+    shared = [
+        text for text in (found[0].cautions if found else []) if all(text in item.cautions for item in found)
+    ]
+    return [
+        replace(item, cautions=[text for text in item.cautions if text not in shared]) for item in found
+    ], shared
 
 
 def _samples(study: Study, folder: Path) -> tuple[str, str] | None:
@@ -196,78 +164,88 @@ def _samples(study: Study, folder: Path) -> tuple[str, str] | None:
     return None
 
 
-def _facts(study: Study, tables: Tables) -> dict[str, Any]:
-    """What was run: datasets, models, versions, commands, and the configuration of one run."""
-    versions: dict[str, list[str]] = {}
-    for run in study.runs:
-        for package, version in packages_of(run.run).items():
-            if version not in versions.setdefault(package, []):
-                versions[package].append(version)
-    first = study.runs[0] if study.runs else None
-    return {
-        "datasets": [
-            (name, _counts(study, name)) for name in sorted({run.summary.dataset for run in study.runs})
-        ],
-        "models": sorted({run.summary.model for run in study.runs}),
-        "seeds": sorted({run.summary.seed for run in study.runs}),
-        "folds": sorted({run.summary.fold for run in study.runs if run.summary.fold is not None}),
-        "protocols": sorted({str(run.config.get("protocol", "honest")) for run in study.runs}),
-        "versions": {name: " / ".join(found) for name, found in versions.items()},
-        "people": _people(tables["matrix"]),
-        "platforms": _recorded(study.runs, "platform"),
-        "commits": _recorded(study.runs, "git_commit"),
-        "commands": list(dict.fromkeys(filter(None, (_command(run) for run in study.runs)))),
-        "notes": list(dict.fromkeys(note for run in study.runs for note in run.summary.notes)),
-        "finished": max((run.summary.finished for run in study.runs), default=None),
-        "config_of": first.run.name if first else None,
-        "config": _config_text(first) if first else None,
-    }
+def _lede(study: Study) -> str:
+    if not study.runs:
+        return "No run of this study is finished: there is nothing to compare yet."
+    runs = [run.summary for run in study.runs]
+    seeds = sorted({run.seed for run in runs})
+    folds = sorted({run.fold for run in runs if run.fold is not None})
+    text = f"{count(len(runs), 'run')} of {', '.join(sorted({run.model for run in runs}))} on "
+    text += ", ".join(sorted({run.dataset for run in runs}))
+    text += f", seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+    text += f", fold{'s' * (len(folds) > 1)} {', '.join(map(str, folds))}" if folds else ""
+    finished = max(run.finished for run in runs).replace("T", " ").replace("+00:00", " UTC")
+    more = f" {count(len(study.not_chosen), 'more run')} tried other settings." if study.not_chosen else ""
+    return f"{text}; the last one finished {finished}.{more}"
 
 
-def _people(matrix: pd.DataFrame) -> dict[str, int | None]:
-    """Dataset -> how many people its intervals resample; None where faces are resampled."""
-    found = {row["dataset"]: row.get("people") for row in records(matrix)}
-    return {name: None if pd.isna(people) else int(people) for name, people in found.items()}
+def _terms(study: Study, sections: list[Section], tables: dict[str, pd.DataFrame]) -> Facts:
+    """How to read the page: general words, and those of every section that is there."""
+    folds = any(run.summary.fold is not None for run in study.runs)
+    protocols = {str(run.config.get("protocol", "honest")) for run in study.runs}
+    grid = "settings" in tables
+    people = {row["dataset"]: row.get("people") for row in records(tables["matrix"])}
+    resampled = " ".join(
+        (f"On {name}: " if len(people) > 1 else "")
+        + (
+            "Faces are resampled one by one and count as independent of each other, as the predictions do not say who "
+            "is shown; where a person has many images, the interval is too narrow."
+            if pd.isna(number)
+            else f"People are resampled ({number} of them), each with all their faces: the cluster bootstrap "
+            f"(Davison & "
+            "Hinkley, 1997), as faces of one person are alike."
+        )
+        for name, number in people.items()
+    )
+    terms = [
+        ("Accuracy", "Share of test faces whose most probable expression is the true one. Compare it with the "
+                     "accuracy of "
+         "always answering the largest class."),
+        ("Recall, precision, F1", "Recall: share of the faces of a class that were found. Precision: share of "
+                                  "the answers "
+         "of a class that were correct. F1: their harmonic mean. Macro: plain mean over classes; weighted: mean "
+         "weighted "
+         "by the faces of each class (scikit-learn, zero_division = 0)."),
+        ("Entropy of the confusion matrix", "−Σ p log₂ p over the cells of the confusion matrix divided by its "
+                                            "sum: 2.81 "
+         "bits for a perfect network on seven equal classes, 5.61 for answers spread evenly over everything (after "
+         "Casas-Ortiz et al., IEEE Access 12, 2024, doi 10.1109/ACCESS.2024.3380439)."),
+        (f"± (spread over {'seeds and folds' if folds else 'seeds'})", "Standard deviation (n − 1) over runs in which "
+         f"nothing but the seed {'or fold ' * folds}differs: how much a result moves when the network is trained again"
+         f"{', here on largely the same faces' * folds}."),
+        ("95 % interval", f"Percentile bootstrap, 1000 resamples with a fixed seed, "
+                          f"{'trainings' if folds else 'seeds'} "
+         "averaged (Efron & Tibshirani, 1993): how much a result would move with other test faces. Differences are "
+         f"paired: both sides see the same resampled faces. {resampled}"),
+        ("Interval over faces and trainings", "The same with trainings (seeds, folds) resampled too, "
+                                              "independently of the "
+         "faces or people: the pigeonhole bootstrap (Owen, Annals of Applied Statistics 1, 2007)."),
+    ]  # fmt: skip
+    terms += [
+        term
+        for section in sections
+        if any(len(table) for table in section.tables.values())
+        for term in section.terms()
+    ]
+    if "honest" in protocols:
+        chosen = "The epoch and the setting are" if grid else "The epoch is"
+        terms.append(("Honest protocol", f"{chosen} chosen on validation faces; test faces are scored by that one "
+                      "checkpoint. Every condition sees the same faces with the same occluder placed on "
+                      "each."))  # fmt: skip
+    if "published" in protocols:
+        setting = ", and the setting is chosen by test accuracy" * grid
+        terms.append(("Published protocol", f"As the study did: the last epoch is scored{setting}. Every "
+                                            f"condition sees "
+                      "the same faces."))  # fmt: skip
+    return Facts(terms, wide=True)
 
 
-def _counts(study: Study, dataset: str) -> dict[str, int]:
-    return next(run.summary.counts for run in study.runs if run.summary.dataset == dataset)
-
-
-def _recorded(runs: tuple[ScoredRun, ...], name: str) -> list[str]:
-    return sorted({str(value) for run in runs if (value := environment_of(run.run).get(name))})
-
-
-def _command(run: ScoredRun) -> str:
-    command = environment_of(run.run).get("command")
-    return shlex.join(map(str, command)) if isinstance(command, list) else ""
-
-
-def _config_text(run: ScoredRun) -> str:
-    try:
-        return (run.run.folder / "config.yaml").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return "config.yaml cannot be read."
-
-
-def _shared_cautions(sections: list[dict[str, Any]]) -> list[str]:
-    """What holds for every block is taken out of each and said once."""
-    shared = [text for text in (sections[0]["cautions"] if sections else [])
-              if all(text in section["cautions"] for section in sections)]  # fmt: skip
-    for section in sections:
-        section["cautions"] = [text for text in section["cautions"] if text not in shared]
-    return shared
-
-
-def _summary(study: Study, sections: list[dict[str, Any]], cautions: list[str]) -> str:
+def _summary(study: Study, found: list[Found], cautions: list[str]) -> str:
     lines = []
-    for section in sections:
-        lines += [
-            section["block"].title,
-            *(f"- {sentence}" for sentence in section["findings"] + section["cautions"]),
-        ]
-    lines += [f"- {sentence}" for sentence in cautions] if len(sections) == 1 else cautions
-    if not sections:
+    for item in found:
+        lines += [item.title, *(f"- {sentence}" for sentence in item.findings + item.cautions)]
+    lines += [f"- {sentence}" for sentence in cautions] if len(found) == 1 else cautions
+    if not found:
         lines.append("No run of this study is finished: there is nothing to compare yet.")
     lines += [f"Left out: {item.name}. {item.reason}" for item in study.left_out]
     return "\n".join([*lines, *(f"Note: {warning}" for warning in study.warnings)])
@@ -284,7 +262,3 @@ def _environment() -> jinja2.Environment:
     return jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "unnamed"

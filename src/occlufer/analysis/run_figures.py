@@ -7,9 +7,10 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from occlufer.analysis import figures
 from occlufer.analysis.core.study import Study
-from occlufer.analysis.drawing import save
+from occlufer.analysis.sections.confusion import confusion_figure
+from occlufer.analysis.sections.curves import history_figure
+from occlufer.analysis.sections.drawing import save
 
 
 def write_run_figures(
@@ -30,9 +31,9 @@ def write_run_figures(
         confusion, history = (
             table[table["run"] == run.run.name] for table in (tables["confusion_runs"], tables["history"])
         )
-        pictures: dict[str, Figure] = {"confusion": figures.confusion_figure(confusion)}
+        pictures: dict[str, Figure] = {"confusion": confusion_figure(confusion)}
         if len(history):
-            pictures["curves"] = figures.history_figure(history, metric="accuracy")
+            pictures["curves"] = history_figure(history, metric="accuracy")
         for name, figure in pictures.items():
             save(figure, folder / "runs" / run.run.name, name, kinds=("png",))
         drawn.append((run.run.name, [f"runs/{run.run.name}/{name}.png" for name in pictures]))

@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from occlufer.analysis.core.conditions import condition_order
+from occlufer.analysis.core.scores import matrix_table, of_block, scores_table
 from occlufer.analysis.core.study import Block, Study, load_study
 from occlufer.analysis.core.trainings import spread_words
-from occlufer.analysis.tables import matrix_table, of_block, scores_table
 from occlufer.reading import printable
 
 

@@ -42,29 +42,38 @@ class Counted:
         return self.run.training
 
 
-def count_cells(study: Study, *, resamples: int = RESAMPLES) -> dict[Block, list[Counted]]:
-    """Count every run and test condition on bootstrap resamples: one set of resamples a dataset, fixed seed.
+def study_faces(study: Study, *, resamples: int = RESAMPLES) -> dict[str, tuple[FaceBootstrap, int | None]]:
+    """Dataset -> bootstrap resamples of its test faces with a fixed seed, and how many people were resampled.
 
-    People are resampled where every test face says who is shown, else faces.
+    People are resampled where every test face says who is shown; else faces, and the number is None.
     """
-    counted: dict[Block, list[Counted]] = {block: [] for block in study.blocks}
+    found = {}
     for dataset in sorted({block.dataset for block in study.blocks}):
         runs = [run for run in study.runs if run.summary.dataset == dataset]
-        labels = runs[0].rows(runs[0].conditions[0])["label"]
+        labels_N = runs[0].rows(runs[0].conditions[0])["label"].to_numpy()
         rng = np.random.default_rng(BOOTSTRAP_SEED)
-        people_N = _people(runs)
+        people_N = people_of([run.rows(run.conditions[0])["subject"] for run in runs])
         people = None if people_N is None else int(people_N.max()) + 1
-        faces = FaceBootstrap(labels.to_numpy(), people_N=people_N, rng=rng, resamples=resamples)
-        for run in runs:
+        found[dataset] = FaceBootstrap(labels_N, people_N=people_N, rng=rng, resamples=resamples), people
+    return found
+
+
+def count_cells(
+    study: Study, faces: dict[str, tuple[FaceBootstrap, int | None]]
+) -> dict[Block, list[Counted]]:
+    """Count every run and test condition on the resamples of its dataset's faces."""
+    counted: dict[Block, list[Counted]] = {block: [] for block in study.blocks}
+    for dataset, (bootstrap, people) in faces.items():
+        for run in (run for run in study.runs if run.summary.dataset == dataset):
             for test in run.conditions:
-                cell = faces.cell(run.rows(test)["prediction"].to_numpy())
+                cell = bootstrap.cell(run.rows(test)["prediction"].to_numpy())
                 counted[run.block].append(Counted(run, test, cell, people))
     return counted
 
 
-def _people(runs: Sequence[ScoredRun]) -> NDArray[np.int64] | None:
+def people_of(subjects: Sequence[pd.Series]) -> NDArray[np.int64] | None:
     """Which person each test face shows, int (N,) from 0; None unless all runs name two or more, and the same ones."""
-    found = [run.rows(run.conditions[0])["subject"].to_numpy() for run in runs]
+    found = [names.to_numpy() for names in subjects]
     if pd.isna(found[0]).any() or any((found[0] != other).any() for other in found[1:]):
         return None
     people_N, names = pd.factorize(found[0])

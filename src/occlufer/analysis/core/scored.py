@@ -13,10 +13,11 @@ from occlufer.analysis.core.conditions import condition_order
 from occlufer.analysis.core.metrics import score
 from occlufer.analysis.core.trainings import Training
 from occlufer.reading import read_json
-from occlufer.runs import Run, RunSummary
+from occlufer.runs import PROBABILITY_COLUMNS, Run, RunSummary
 from occlufer.types import RunError
 
-_COLUMNS = ["key", "subject", "condition", "label", "prediction", "covered_share", "content"]
+_COLUMNS = ["key", "subject", "condition", "label", "prediction", "covered_share", "content",
+            *PROBABILITY_COLUMNS]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,7 +43,7 @@ class ScoredRun:
 
     Attributes:
         predictions: columns key, subject (str or None), condition, label, prediction, covered_share, content (str or
-            None); test faces only.
+            None) and prob_<expression>; test faces only.
         config: the resolved configuration; empty when it cannot be read, as no number depends on it.
         setting: the tuned settings of a grid search, such as `SGD, lr 0.01`; empty without one.
     """

@@ -75,9 +75,19 @@ class FaceBootstrap:
         assert unit_N.shape == (faces,)
         units = int(unit_N.max()) + 1
         # How often a face is drawn: far below 256 (chance of 25 draws: 1e-25), so a byte is enough.
+        self.units_N = unit_N
         self._times_BN = np.empty((resamples, faces), dtype=np.uint8)
         for row in self._times_BN:
             row[:] = np.bincount(rng.integers(units, size=units), minlength=units)[unit_N]
+
+    def sums(self, values_NK: ArrayLike) -> NDArray[np.float64]:
+        """Sums of columns of values (N, K) over the faces of every resample: float64 (B, K)."""
+        values = np.asarray(values_NK, dtype=np.float64)
+        chunks = [
+            self._times_BN[start : start + _CHUNK].astype(np.float64) @ values
+            for start in range(0, len(self._times_BN), _CHUNK)
+        ]
+        return np.concatenate(chunks or [values[:0]])
 
     def cell(self, predictions_N: ArrayLike) -> Cell:
         """Count the predictions int (N,) of one network under one condition, faces in the order of `labels_N`."""
@@ -115,9 +125,20 @@ class TrainingBootstrap:
 
         Where a cell lacks trainings that others have, a resample without any of its trainings is NaN.
         """
-        observed = np.mean([statistic(cell.observed_77) for cell in cells.values()], axis=0)
-        values_RB = np.stack([statistic(cell.resampled_B77) for cell in cells.values()])
-        times_BR = self._times_BR[:, [self._place[training] for training in cells]]
+        return self.mix(
+            {
+                training: (statistic(cell.observed_77), statistic(cell.resampled_B77))
+                for training, cell in cells.items()
+            }
+        )
+
+    def mix(
+        self, values: Mapping[Training, tuple[ArrayLike, NDArray[np.float64]]]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """`average` of any numbers: training -> the observed ones (...), and those of every resample (B, ...)."""
+        observed = np.mean([value for value, _ in values.values()], axis=0)
+        values_RB = np.stack([drawn for _, drawn in values.values()])
+        times_BR = self._times_BR[:, [self._place[training] for training in values]]
         total_B1 = times_BR.sum(axis=1, keepdims=True)
         shares_BR = np.divide(times_BR, total_B1, out=np.full_like(times_BR, np.nan), where=total_B1 > 0)
         return np.asarray(observed), np.einsum("br,rb...->b...", shares_BR, values_RB)
@@ -126,7 +147,7 @@ class TrainingBootstrap:
         self, statistic: Statistic, cells: Mapping[Training, Cell], *, level: float = LEVEL
     ) -> Interval:
         """The mean over the trainings of a cell, with its interval over faces and trainings."""
-        return _percentile(*self.average(statistic, cells), level)
+        return percentile(*self.average(statistic, cells), level)
 
     def difference(
         self,
@@ -142,7 +163,7 @@ class TrainingBootstrap:
             (np.mean([value for value, _ in side], axis=0), np.mean([drawn for _, drawn in side], axis=0))
             for side in sides
         )
-        return _percentile(np.asarray(value_b - value_a), resampled_b - resampled_a, level)
+        return percentile(np.asarray(value_b - value_a), resampled_b - resampled_a, level)
 
 
 def interval(statistic: Statistic, cells: Sequence[Cell], *, level: float = LEVEL) -> Interval:
@@ -151,7 +172,7 @@ def interval(statistic: Statistic, cells: Sequence[Cell], *, level: float = LEVE
     The interval says how the mean would vary with other faces; it knows nothing of other seeds (see `spread`).
     """
     value, resampled = _means(statistic, cells)
-    return _percentile(value, resampled, level)
+    return percentile(value, resampled, level)
 
 
 def difference(
@@ -163,7 +184,7 @@ def difference(
     """
     value_a, resampled_a = _means(statistic, first)
     value_b, resampled_b = _means(statistic, second)
-    return _percentile(value_b - value_a, resampled_b - resampled_a, level)
+    return percentile(value_b - value_a, resampled_b - resampled_a, level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +197,7 @@ class PairedTest:
 
 
 def paired_test(first_N: ArrayLike, second_N: ArrayLike) -> PairedTest:
-    """Exact McNemar test of two bool arrays (N,), "was this face read rightly", on the same faces in the same order.
+    """Exact McNemar test of two bool arrays (N,), "classified correctly", on the same faces in the same order.
 
     McNemar, *Psychometrika* 12, 1947; exact form: binomial with n = discordant faces, p = 1/2 (statsmodels).
     """
@@ -213,7 +234,8 @@ def _means(statistic: Statistic, cells: Sequence[Cell]) -> tuple[NDArray[np.floa
     return np.asarray(observed), np.asarray(resampled)
 
 
-def _percentile(value: NDArray[np.float64], resampled: NDArray[np.float64], level: float) -> Interval:
+def percentile(value: NDArray[np.float64], resampled: NDArray[np.float64], level: float = LEVEL) -> Interval:
+    """A value (...) with the percentile interval of its resamples (B, ...); NaN where no resample has it."""
     columns = resampled.reshape(len(resampled), -1)
     bounds = np.full((2, columns.shape[1]), np.nan)
     # A class without faces is NaN in every resample; a rare one is missing from some of them only.

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from numpy.typing import NDArray
 
 from occlufer.analysis.core.conditions import condition_order
 from occlufer.files import atomic_path
@@ -124,3 +127,52 @@ def add_legend(figure: Figure, handles: Sequence[Any], labels: Sequence[Any], th
     if handles:
         figure.legend(handles, labels, loc="outside lower left", ncols=min(4, len(labels)), frameon=False,
                       labelcolor=theme.ink, fontsize=SMALL + 0.5)  # fmt: skip
+
+
+def single(width: float, height: float, theme: Theme) -> tuple[Figure, Axes]:
+    """A figure of one panel, inches."""
+    figure = bare(width, height, theme)
+    axes = figure.subplots()
+    style_axes(axes, theme)
+    return figure, axes
+
+
+def panels(
+    count: int, width: float, height: float, theme: Theme, *, across: int = 3
+) -> tuple[Figure, list[Axes]]:
+    """A figure of panels with shared axes, `across` a row; every lowest panel of a column keeps its tick labels.
+
+    Args:
+        width: of the figure, inches.
+        height: of one row, inches.
+    """
+    across = min(across, count)
+    down = math.ceil(count / across)
+    figure = bare(width, height * down + 0.5, theme)
+    found = list(figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel())
+    for axes in found[:count]:
+        style_axes(axes, theme)
+    for axes in found[count:]:
+        axes.set_visible(False)
+    for axes in found[max(0, count - across) : count]:
+        axes.tick_params(labelbottom=True)
+    return figure, found[:count]
+
+
+def shade(axes: Axes, shares: NDArray[np.float64], theme: Theme) -> None:
+    """Coloured cells around whole numbers, first row on top: drawn as a mesh, so that vector files hold no raster."""
+    edges = [np.arange(size + 1) - 0.5 for size in shares.shape[::-1]]
+    axes.pcolormesh(*edges, shares, cmap=theme.colormap, vmin=0, vmax=1)
+    axes.invert_yaxis()
+
+
+def label_cells(
+    axes: Axes, columns: Sequence[str], rows: Sequence[str], theme: Theme, *, rotation: float
+) -> None:
+    """Names of rows and columns, and thin lines between the cells."""
+    axes.set_xticks(range(len(columns)), columns, rotation=rotation)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set_xticks(np.arange(len(columns) + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color=theme.paper, linewidth=1.5)
+    axes.tick_params(which="minor", length=0)

@@ -13,10 +13,34 @@ import pandas as pd
 from occlufer.analysis.core.cells import Counted, by_cell, by_training, training_bootstrap
 from occlufer.analysis.core.crossed import crossed_test, pair_contrast
 from occlufer.analysis.core.grouping import EXTRA
-from occlufer.analysis.core.metrics import accuracy_of, f1_macro_of
+from occlufer.analysis.core.metrics import accuracy_of, f1_macro_of, records
 from occlufer.analysis.core.statistics import holm, paired_test
 from occlufer.analysis.core.study import Block
 from occlufer.analysis.core.trainings import in_order
+from occlufer.analysis.core.words import p_value, points, signed
+from occlufer.analysis.sections.base import Section
+from occlufer.analysis.sections.parts import (
+    Entry,
+    Grid,
+    Text,
+)
+
+
+class ExtraImages(Section):
+    """What more training images change."""
+
+    anchor, title, nav = "extra", "With and without extra training images", "Extra images"
+
+    def make_tables(self) -> dict[str, pd.DataFrame]:
+        return {"extra_images": ablation_table(self.core.counted)}
+
+    def parts(self) -> list[Any]:
+        table = self.tables["extra_images"]
+        if not len(table):
+            return []
+        words = ("The same networks, trained once on the dataset alone and once with more images in the training split "
+                 "(dataset.extra); validation and test faces are the same.")  # fmt: skip
+        return [Text(words), extra_grid(table)]
 
 
 def arms(counted: dict[Block, list[Counted]]) -> list[tuple[Block, Block, Block, str]]:
@@ -88,3 +112,37 @@ def ablation_table(counted: dict[Block, list[Counted]]) -> pd.DataFrame:
         p_holm=holm(table["p"].fillna(1.0).tolist()),
         mcnemar_significant=[sum(next(corrected) < 0.05 for _ in found) for found in tests],
     )
+
+
+def extra_grid(table: pd.DataFrame) -> Grid:
+    """With and without extra training images."""
+    rows = []
+    for row in records(table):
+        line = [
+            Entry(row["model"], row["variant"]),
+            Entry(row["extra"]),
+            Entry(row["train"]),
+            Entry(row["test"]),
+        ]
+        for metric in ("accuracy", "f1_macro"):
+            line.append(Entry(f"{100 * row[f'{metric}_without']:.1f} → {100 * row[f'{metric}_with']:.1f}",
+                              f"{signed(row[f'{metric}_difference'])} "
+                              f"({points(row[f'{metric}_low'], row[f'{metric}_high'])})"))  # fmt: skip
+        line += [Entry(p_value(row["p_holm"])), Entry(f"{row['mcnemar_significant']} of {row['trainings']}")]
+        rows.append(line)
+    caption = (
+        "Without → with the extra images, on the same test faces; below, the difference in points with its paired 95 % "
+        "interval over faces and trainings. p: mixed model, Holm-corrected for this table. McNemar: trainings in which "
+        "the exact test finds a difference."
+    )
+    header = [
+        "network",
+        "extra images",
+        "trained on",
+        "tested on",
+        "accuracy, %",
+        "macro F1, %",
+        "p (Holm)",
+        "McNemar",
+    ]
+    return Grid(caption, header, rows, "extra_images", heads=2, words=(2, 3))

@@ -1,0 +1,207 @@
+"""What an occluder costs and what training under one wins back: one effect a contrast, over all trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from occlufer.analysis.core.cells import Counted, by_training
+from occlufer.analysis.core.conditions import condition_order, is_partial, mask_and_headset
+from occlufer.analysis.core.effects import effect_between
+from occlufer.analysis.core.metrics import records
+from occlufer.analysis.core.statistics import holm
+from occlufer.analysis.core.study import Block
+from occlufer.analysis.core.words import condition_phrase, count, p_value, percent, points, signed
+from occlufer.analysis.sections.base import Section
+from occlufer.analysis.sections.drawing import NORMAL, WIDTH, Theme, single
+from occlufer.analysis.sections.parts import Details, Drawing, Entry, Grid, Text
+
+ALPHA = 0.05
+Place = tuple[str, str]
+"""Train and test condition."""
+
+
+class Effects(Section):
+    """Differences over people and trainings, with a primary family declared."""
+
+    anchor, title, nav = "effects", "What occlusion costs, and what wins it back", "Effects"
+
+    def make_tables(self) -> dict[str, pd.DataFrame]:
+        rows = []
+        for block, items in self.core.counted.items():
+            bootstrap, _ = self.core.faces[block.dataset]
+            rows += _block_rows(block, items, bootstrap.units_N)
+        return {"effects": pd.DataFrame(rows)}
+
+    def opening(self) -> list[Any]:
+        return [Text(
+            "Each row is one question, answered over all trainings at once. The primary family is fixed "
+            "beforehand: bare "
+            "faces against each occluder with networks trained on bare faces, and training under an occluder (or a "
+            "mixture) against training on bare faces. Holm’s correction runs within it; other rows are exploratory and "
+            "uncorrected.")]  # fmt: skip
+
+    def block_parts(self, block: Block) -> list[Any]:
+        rows = self.of("effects", block)
+        if not len(rows):
+            return []
+        primary = rows[rows["family"] == "primary"]
+        parts: list[Any] = [
+            Drawing(
+                lambda theme: effects_figure(primary, theme), f"effects{self.core.suffix(block)}",
+                "Differences in points with intervals; the table below holds the same numbers.",
+                "Difference in accuracy, points, with 95 % intervals over people or faces and trainings.",
+            ),
+            effects_grid(primary),
+        ] if len(primary) else []  # fmt: skip
+        others = rows[rows["family"] != "primary"]
+        if len(others):
+            parts.append(Details(f"Exploratory contrasts ({len(others)})", [effects_grid(others)]))
+        return parts
+
+    def findings(self, block: Block) -> list[str]:
+        rows = self.of("effects", block)
+        return [_sentence(row) for row in records(rows[rows["family"] == "primary"])] if len(rows) else []
+
+    def cautions(self, block: Block) -> list[str]:
+        rows = self.of("effects", block)
+        if not len(rows):
+            return []
+        wide = rows[(rows["trainings"] > 1) & (rows["df"] < 3)]
+        few = (
+            [f"In {count(len(wide), 'contrast')} the trainings differ so much that {int(wide['trainings'].max())} of "
+             "them cannot say how large the effect is; train more seeds."]
+            if len(wide) else []
+        )  # fmt: skip
+        return [
+            "p values: crossed random effects of people (or faces) and trainings, Holm-corrected within the primary "
+            "family of this network and dataset.",
+            *few,
+        ]
+
+    def terms(self) -> list[tuple[str, str]]:
+        return [(
+            "Effect",
+            "Difference of two accuracies on the same faces and trainings. People (or faces) and trainings are crossed "
+            "random effects; interval and p rest on the variance of the mean with Satterthwaite’s degrees of freedom "
+            "(Searle, Casella & McCulloch, Variance Components, 1992). With one training it speaks of other "
+            "faces only.",
+        )]  # fmt: skip
+
+
+def _block_rows(block: Block, items: list[Counted], units_N: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
+    rows = []
+    for kind, family, first, second in _contrasts(items):
+        cells = [by_training(items, *place) for place in (first, second)]
+        found = effect_between(*cells, units_N)
+        if found is None:
+            continue
+        result, shared = found
+        accuracy = [
+            float(np.mean([cell[training].cell.correct_N.mean() for training in shared])) for cell in cells
+        ]
+        rows.append(
+            asdict(block)
+            | {"family": family, "kind": kind, "train_first": first[0], "test_first": first[1],
+               "train_second": second[0], "test_second": second[1], "trainings": len(shared),
+               "accuracy_first": accuracy[0], "accuracy_second": accuracy[1]}
+            | asdict(result)
+        )  # fmt: skip
+    primary = [row for row in rows if row["family"] == "primary"]
+    for row, p in zip(primary, holm([_known(row["p"]) for row in primary]), strict=True):
+        row["p_holm"] = p
+    return rows
+
+
+def _known(p: float) -> float:
+    return 1.0 if np.isnan(p) else p
+
+
+def _contrasts(items: list[Counted]) -> Iterator[tuple[str, str, Place, Place]]:
+    """Kind, family, and the two cells of each contrast that the study can answer."""
+    cells = {(item.train, item.test) for item in items}
+    trains, tests = (condition_order(names) for names in zip(*cells, strict=True))
+    occluders = [test for test in tests if test != "none"]
+    for test in occluders:
+        for train in trains:
+            primary = train == "none" and not is_partial(test)
+            if {(train, "none"), (train, test)} <= cells:
+                yield "cover", "primary" if primary else "exploratory", (train, "none"), (train, test)
+        for train in trains:
+            if train != "none" and {("none", test), (train, test)} <= cells:
+                meant = (train == test or train not in tests) and not is_partial(test)
+                yield "train", "primary" if meant else "exploratory", ("none", test), (train, test)
+    own = [train for train in trains if (train, train) in cells]
+    alone = all(train == test for train, test in cells)
+    wanted = [("none", name) for name in own if "none" in own and name != "none"] + mask_and_headset(own)
+    for one, two in wanted:
+        yield "own", "primary" if alone else "exploratory", (one, one), (two, two)
+
+
+def _sentence(row: dict[str, Any]) -> str:
+    numbers = (
+        f"{signed(row['difference'])} points, from {percent(row['accuracy_first'])} to "
+        f"{percent(row['accuracy_second'])} (95 % interval {points(row['low'], row['high'])}; "
+        f"{'p ' if row['p_holm'] < 0.001 else 'p = '}{p_value(row['p_holm'])}; {count(row['trainings'], 'training')})"
+    )
+    shown = "" if row["p_holm"] < ALPHA else ": not shown to differ"
+    first, second = ((row[f"train_{side}"], row[f"test_{side}"]) for side in ("first", "second"))
+    if row["kind"] == "cover":
+        return f"Trained on bare faces, networks change on {condition_phrase(second[1])} by {numbers}{shown}."
+    if row["kind"] == "train":
+        return (
+            f"Training on {condition_phrase(second[0])} changes accuracy on {condition_phrase(second[1])} by "
+            f"{numbers}{shown}."
+        )
+    return (
+        f"Trained and tested on {condition_phrase(second[0])} instead of {condition_phrase(first[0])}, networks change "
+        f"by {numbers}{shown}."
+    )
+
+
+def _question(row: dict[str, Any]) -> tuple[str, str]:
+    """Which two things are compared, and where."""
+    if row["kind"] == "cover":
+        return f"{row['test_first']} → {row['test_second']}", f"trained on {row['train_first']}"
+    if row["kind"] == "train":
+        return f"{row['train_first']} → {row['train_second']}", f"tested on {row['test_first']}"
+    return f"{row['train_first']} → {row['train_second']}", "each trained and tested on its own"
+
+
+def effects_grid(effects: pd.DataFrame) -> Grid:
+    """Rows of the effects table."""
+    primary = "p_holm" in effects and effects["p_holm"].notna().all()
+    rows = []
+    for row in records(effects):
+        contrast, where = _question(row)
+        p = row["p_holm"] if primary else row["p"]
+        rows.append([
+            Entry(contrast, where), Entry(f"{100 * row['accuracy_first']:.1f} → {100 * row['accuracy_second']:.1f}"),
+            Entry(signed(row["difference"]), points(row["low"], row["high"])),
+            Entry("–" if np.isnan(p) else p_value(p)), Entry(f"{row['df']:.0f}"), Entry(str(row["trainings"])),
+        ])  # fmt: skip
+    header = ["contrast", "accuracy, %", "difference, points", "p (Holm)" if primary else "p",
+              "degrees of freedom", "trainings"]  # fmt: skip
+    return Grid("Differences over all trainings, with 95 % intervals.", header, rows, "effects")
+
+
+def effects_figure(effects: pd.DataFrame, theme: Theme) -> Figure:
+    """Forest plot: one line a contrast."""
+    rows = records(effects)
+    figure, axes = single(0.8 * WIDTH, 0.6 + 0.3 * len(rows), theme)
+    for place, row in enumerate(rows):
+        value, low, high = (100 * row[name] for name in ("difference", "low", "high"))
+        colour = theme.series[{"cover": 2, "train": 1, "own": 3}[row["kind"]]]
+        axes.errorbar(value, -place, xerr=[[value - low], [high - value]], fmt="o", markersize=4, elinewidth=1.2,
+                      color=colour)  # fmt: skip
+    axes.axvline(0, color=theme.muted, linewidth=0.8)
+    axes.set_yticks([-place for place in range(len(rows))], [", ".join(_question(row)) for row in rows])
+    axes.set_ylim(-len(rows) + 0.4, 0.6)
+    axes.grid(axis="x", color=theme.rule, linewidth=0.6)
+    axes.set_xlabel("difference in accuracy, points", fontsize=NORMAL)
+    return figure

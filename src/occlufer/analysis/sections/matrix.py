@@ -1,0 +1,221 @@
+"""Train condition x test condition: the matrix, and what it rests on."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from occlufer.analysis.core.conditions import condition_order
+from occlufer.analysis.core.metrics import (
+    STUDY_METRICS,
+    records,
+)
+from occlufer.analysis.core.scores import BLOCK, scores_table
+from occlufer.analysis.core.study import Block, Study
+from occlufer.analysis.core.trainings import spread_words
+from occlufer.analysis.core.words import condition_phrase, count, joined, percent
+from occlufer.analysis.sections.base import Section
+from occlufer.analysis.sections.drawing import (
+    LIGHT,
+    NORMAL,
+    Theme,
+    label_cells,
+    shade,
+    single,
+)
+from occlufer.analysis.sections.parts import (
+    Details,
+    Drawing,
+    Entry,
+    Files,
+    Grid,
+    Row,
+    Text,
+    bounds,
+    fold_text,
+    resampled_words,
+    without_folds,
+)
+
+_NAMES = {"accuracy": "Accuracy", "f1_macro": "Macro F1"}
+_FEW_TRAININGS = 3
+_FEW_PEOPLE = 20
+
+
+class Matrix(Section):
+    """Accuracy and macro F1 of every train and test condition, and all metrics of every run."""
+
+    anchor, title, nav = "matrix", "Train condition × test condition", "Train × test"
+    lasting = ("matrix", "scores")
+
+    def make_tables(self) -> dict[str, pd.DataFrame]:
+        return {"matrix": self.core.matrix, "scores": self.core.scores}
+
+    def opening(self) -> list[Any]:
+        return [Text("Down: what covered the faces in training. Across: what covers the test faces, the same ones in "
+                     "every column. Cells where both agree are shaded in the tables.")]  # fmt: skip
+
+    def block_parts(self, block: Block) -> list[Any]:
+        matrix, suffix = self.matrix(block), self.core.suffix(block)
+        pictures = [
+            Drawing(
+                lambda theme, metric=metric: matrix_figure(matrix, metric, theme), f"matrix_{metric}{suffix}",
+                f"Heat map of {name}; the table below holds the same numbers.",
+                f"{name}: rows are train conditions, columns test conditions.", scale=1.2,
+            )
+            for metric, name in _NAMES.items()
+        ]  # fmt: skip
+        scores = Details("All metrics of every run", [scores_grid(self.of("scores", block))])
+        return [Row(pictures), Row([matrix_grid(matrix, metric) for metric in _NAMES]), scores]
+
+    def closing(self) -> list[Any]:
+        words = "The eight metrics of every training at full precision, columns separated by semicolons:"
+        return [Files(words, [("tables/metrics.csv", "metrics.csv")])]
+
+    def findings(self, block: Block) -> list[str]:
+        rows = records(self.matrix(block))
+        own = [f"{percent(row['accuracy_mean'])} on {condition_phrase(row['test'])}"
+               for row in rows if row["train"] == row["test"]]  # fmt: skip
+        majority = percent(rows[0]["majority_accuracy"])
+        sentences = [
+            f"Trained and tested on the same condition, accuracy was {joined(own)} "
+            f"({count(rows[0]['n'], 'test face')}; "
+            f"always answering the largest class would reach {majority})."
+        ] if own else []  # fmt: skip
+        return sentences + [
+            f"Trained on {condition_phrase(row['train'])}, networks are no better on "
+            f"{condition_phrase(row['test'])} ({percent(row['accuracy_mean'])}) than always answering the largest "
+            f"class ({majority})."
+            for row in rows
+            if row["accuracy_mean"] <= row["majority_accuracy"]
+        ]
+
+    def cautions(self, block: Block) -> list[str]:
+        return people_caution(self.matrix(block)) + few_trainings_caution(self.matrix(block))
+
+
+def few_trainings_caution(matrix: pd.DataFrame) -> list[str]:
+    """What few seeds or folds leave unknown."""
+    sentences = []
+    few, folds = int(matrix["trainings"].min()), int(matrix["folds"].max()) > 0
+    noun = "fold" if folds else "seed"
+    if few == 1:
+        where = "Every cell rests" if int(matrix["trainings"].max()) == 1 else "Some cells rest"
+        sentences.append(
+            f"{where} on one {noun} only: how much a second training would differ is not known, and the intervals "
+            "tell of other test faces, not of other trainings."
+        )
+    elif few < _FEW_TRAININGS:
+        sentences.append(f"With {few} {noun}s a cell, the spread over trainings is known only roughly.")
+    if folds:
+        sentences.append(
+            "Folds of one split share most of their training faces, so their spread is narrower than that of trainings "
+            "on fresh data."
+        )
+    return sentences
+
+
+def people_caution(matrix: pd.DataFrame) -> list[str]:
+    """What it means that several test faces show one person."""
+    people, faces = matrix["people"].iloc[0], int(matrix["n"].iloc[0])
+    if pd.isna(people) or people == faces:
+        return []
+    few = " With so few people the intervals are still too narrow." if people < _FEW_PEOPLE else ""
+    return [
+        f"The {faces} test faces show {people} people, who are resampled with all their faces. The exact McNemar tests "
+        f"of single trainings take every face by itself, so their p values can be too small.{few}"
+    ]
+
+
+def matrix_figure(matrix: pd.DataFrame, metric: str, theme: Theme = LIGHT) -> Figure:
+    """Heat map of train x test condition, with mean and sd over trainings printed in per cent.
+
+    Args:
+        matrix: rows of one block of `tables.matrix_table`.
+        metric: `accuracy` or `f1_macro`.
+    """
+    trains, tests = condition_order(matrix["train"]), condition_order(matrix["test"])
+    figure, axes = single(1.3 + 0.95 * len(tests), 0.95 + 0.52 * len(trains), theme)
+    shares = np.full((len(trains), len(tests)), np.nan)
+    for row in records(matrix):
+        shares[trains.index(row["train"]), tests.index(row["test"])] = row[f"{metric}_mean"]
+    shade(axes, shares, theme)
+    for row in records(matrix):
+        mean, sd = row[f"{metric}_mean"], row[f"{metric}_sd"]
+        text = f"{100 * mean:.1f}" + ("" if math.isnan(sd) else f"\n± {100 * sd:.1f}")
+        axes.text(tests.index(row["test"]), trains.index(row["train"]), text, ha="center", va="center",
+                  color=theme.text_on(mean), fontsize=NORMAL, linespacing=1.25)  # fmt: skip
+    label_cells(axes, tests, trains, theme, rotation=0)
+    axes.set_xlabel("tested on")
+    axes.set_ylabel("trained on")
+    name = {"accuracy": "Accuracy", "f1_macro": "Macro F1"}.get(metric, metric)
+    axes.set_title(f"{name}, %", loc="left", fontsize=NORMAL, color=theme.ink)
+    return figure
+
+
+def matrix_grid(matrix: pd.DataFrame, metric: str) -> Grid:
+    """Train x test condition of `accuracy` or `f1_macro`, per cent, from one block of the matrix table."""
+    tests = condition_order(matrix["test"])
+    rows = []
+    for train in condition_order(matrix["train"]):
+        cells = {str(row["test"]): row for _, row in matrix[matrix["train"] == train].iterrows()}
+        rows.append(
+            [Entry(train), *(_matrix_entry(cells.get(test), metric, train == test) for test in tests)]
+        )
+    name = {"accuracy": "Accuracy", "f1_macro": "Macro F1"}[metric]
+    baseline = ""
+    if metric == "accuracy":
+        baseline = f" Always answering the largest class: {percent(matrix['majority_accuracy'].iloc[0])}."
+    caption = (
+        f"{name} in per cent: {spread_words(matrix)}; below, the 95 % interval over {resampled_words(matrix)}."
+        f"{baseline}"
+    )
+    return Grid(caption, ["trained on", *tests], rows, "matrix", over="tested on")
+
+
+def _matrix_entry(row: Any, metric: str, own: bool) -> Entry:
+    if row is None:
+        return Entry("–")
+    sd = row[f"{metric}_sd"]
+    text = f"{100 * row[f'{metric}_mean']:.1f}" + ("" if math.isnan(sd) else f" ± {100 * sd:.1f}")
+    return Entry(text, bounds(row[f"{metric}_low"], row[f"{metric}_high"]), own)
+
+
+def scores_grid(scores: pd.DataFrame) -> Grid:
+    """The metrics of every run and test condition."""
+    names = {"accuracy": "accuracy", "precision_macro": "precision, macro", "recall_macro": "recall, macro",
+             "f1_macro": "F1, macro", "precision_weighted": "precision, weighted",
+             "f1_weighted": "F1, weighted"}  # fmt: skip
+    rows = []
+    for _, row in scores.iterrows():
+        line = [
+            Entry(row["train"], row["run"]),
+            Entry(row["test"]),
+            Entry(str(row["seed"])),
+            Entry(fold_text(row["fold"])),
+        ]
+        line += [Entry(f"{100 * row[name]:.1f}") for name in names]
+        rows.append([*line, Entry(f"{row['confusion_entropy_bits']:.2f}")])
+    caption = "All metrics of every run in per cent, entropy in bits. Weighted recall is accuracy."
+    header, rows = without_folds(
+        ["trained on", "tested on", "seed", "fold", *names.values(), "entropy, bits"], rows
+    )
+    return Grid(caption, header, rows, "scores", heads=2)
+
+
+def fold_metrics(study: Study) -> pd.DataFrame:
+    """The eight metrics of study A at full precision, a row each training and test condition, settings not chosen too.
+
+    Columns: dataset, model, variant, setting, chosen, run, train, test, seed, fold, n, and `STUDY_METRICS`.
+    """
+    chosen = {run.run.name: run for run in study.runs}
+    settings = {run.run.name: run.setting for run in (*study.runs, *study.not_chosen)}
+    table = scores_table([*study.runs, *study.not_chosen])
+    if not len(table):
+        return table
+    table = table.assign(setting=table["run"].map(settings), chosen=table["run"].isin(chosen))
+    return table[[*BLOCK, "setting", "chosen", "run", "train", "test", "seed", "fold", "n", *STUDY_METRICS]]
