@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
     "cli": {"", "commands.options", "processes", "types"},
     "types": set(),
-    "settings": set(),
+    "settings": {"types"},
     "building": {"settings", "types"},
     "trust": {"building", "reading", "runs", "settings", "types"},
     "inference": {
@@ -36,6 +36,7 @@ ALLOWED: dict[str, set[str]] = {
         "occlusion",
         "quiet",
         "runs",
+        "settings",
         "files",
         "types",
     },

@@ -18,7 +18,18 @@ from occlufer.analysis.core.grouping import design, telling_apart
 from occlufer.analysis.core.trainings import Training
 from occlufer.commands.checks import training_settings
 from occlufer.runs import Run
-from occlufer.settings import COMPARED, MOVED, NEUTRAL, REPLICATE, conf_folder, config_hash, run_folder_name
+from occlufer.settings import (
+    COMPARED,
+    MOVED,
+    NEUTRAL,
+    PROTOCOLS,
+    REPLICATE,
+    Protocol,
+    conf_folder,
+    config_hash,
+    run_folder_name,
+)
+from occlufer.types import ConfigError
 
 # Written by hand: what may differ between two runs of one design. Anything else must tell them apart.
 CANNOT_CHANGE_A_RESULT = {
@@ -99,6 +110,7 @@ def test_every_setting_is_neutral_for_a_reason_or_tells_runs_apart(leaf):
 @pytest.mark.parametrize(("group", "option"), CHOICES)
 def test_so_is_every_setting_of_every_other_option(group, option):
     root = [] if option == "synthetic" or group not in ("dataset", "experiment") else ["dataset.root=r"]
+    root += ["objective.teacher.run=r"] if option == "distillation" else []
     try:
         config = composed(f"{group}={option}", *root, "paths.outputs=o", "paths.cache=c")
     except Exception as error:
@@ -175,3 +187,17 @@ def test_stored_runs_keep_up_with_what_has_moved(tmp_path):
         assert hasattr(importlib.import_module(module), name)
         run.write_config({"view": {"_target_": old, "deep": [{"_target_": old}]}, "told": old})
         assert run.config() == {"view": {"_target_": new, "deep": [{"_target_": new}]}, "told": old}
+
+
+def test_a_protocol_is_made_of_its_name():
+    assert Protocol.of({}) is Protocol.of({"protocol": "honest"}) is PROTOCOLS["honest"]
+    published = Protocol.of({"protocol": "published"})
+    assert (published.scored, published.chosen_by, published.duplicates) == ("last", "test", "keep")
+    with pytest.raises(ConfigError, match=r"Unknown protocol 'honets'. Did you mean 'honest'"):
+        Protocol.of({"protocol": "honets"})
+
+
+@pytest.mark.parametrize(("name", "duplicates"), [("honest", "drop"), ("published", "keep")])
+def test_a_dataset_asks_its_protocol(name, duplicates):
+    made = composed("dataset=fer2013_study_b", "dataset.root=x", f"protocol={name}")
+    assert made["dataset"]["duplicates"] == duplicates

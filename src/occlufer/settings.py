@@ -6,13 +6,48 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from occlufer.types import ConfigError, unknown_name
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """How an experiment deals with validation and test faces: the choices behind the setting `protocol`.
+
+    Attributes:
+        scored: which checkpoint is tested: the best one by validation macro F1, or that of the last epoch.
+        chosen_by: which scores decide between the settings of a grid.
+        parts_subjects: whether folds are cut by image, so that a subject's faces, and copies of one, are on both sides.
+        duplicates: what becomes of images that stand in two splits, in datasets that ask (`${protocol:duplicates}`).
+    """
+
+    scored: Literal["best", "last"]
+    chosen_by: Literal["validation", "test"]
+    parts_subjects: bool
+    duplicates: Literal["drop", "keep"]
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Protocol:
+        """That of a configuration, honest where it names none; raises `ConfigError` for an unknown one."""
+        name = config.get("protocol", "honest")
+        if name not in PROTOCOLS:
+            raise ConfigError(unknown_name("protocol", str(name), PROTOCOLS))
+        return PROTOCOLS[name]
+
+
+PROTOCOLS: Mapping[str, Protocol] = {
+    "honest": Protocol("best", "validation", parts_subjects=False, duplicates="drop"),
+    "published": Protocol("last", "test", parts_subjects=True, duplicates="keep"),
+}
+"""honest: as this project holds right; published: as the two published studies did."""
 
 NEUTRAL: Mapping[str, str] = {
     "paths": "where files lie",
     "study": "the name of a folder",
-    "published": "which printed figures the report sets beside these",
+    "published": "the study whose printed figures the report sets beside these",
     "retry": "which runs of a sweep are started",
     "weights": "counts where a network reads it, as model.pretrained",
     "logger": "a mirror of the record",

@@ -20,18 +20,18 @@ from occlufer.building import conf_folders, plain
 from occlufer.commands.hints import readable, search_words, spelling_hint
 from occlufer.commands.options import group_options
 from occlufer.reading import printable
-from occlufer.settings import conf_folder
+from occlufer.settings import Protocol, conf_folder
 from occlufer.types import ConfigError, OccluferError, unknown_name
 
 ResultT = TypeVar("ResultT")
 
 
-def _by_protocol(published: Any, honest: Any, *, _root_: DictConfig) -> Any:
-    return published if _root_.get("protocol") == "published" else honest
+def _choice_of_protocol(choice: str, *, _root_: DictConfig) -> Any:
+    return getattr(Protocol.of({"protocol": _root_.get("protocol", "honest")}), choice)
 
 
-# In a configuration, `${by_protocol:A,B}` is A with protocol=published, else B; commands without a protocol are honest.
-OmegaConf.register_new_resolver("by_protocol", _by_protocol, replace=True)
+# In a configuration, `${protocol:duplicates}` is that choice of the protocol; commands without a protocol are honest.
+OmegaConf.register_new_resolver("protocol", _choice_of_protocol, replace=True)
 
 
 def command(config_name: str) -> Callable[[Callable[[DictConfig], ResultT]], Callable[[], None]]:

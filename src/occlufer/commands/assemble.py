@@ -22,6 +22,7 @@ from occlufer.datasets.near_duplicates import near_duplicate_notes, pairs_path, 
 from occlufer.landmarks.build import BuildReport, build_landmarks
 from occlufer.landmarks.cache import LandmarkCache
 from occlufer.learning.module import ExpressionClassifier
+from occlufer.settings import Protocol
 from occlufer.types import EXPRESSIONS, ConfigError, DatasetError, OccluferError
 
 Config = Mapping[str, Any]
@@ -38,7 +39,7 @@ def make_faces(config: Config) -> FaceDataset:
     faces: FaceDataset = build(node)
     if config.get("fold") is not None:
         faces = Fold(faces, fold=config["fold"], count=config["fold_count"], seed=config["fold_seed"],
-                     honest=config["protocol"] == "honest")  # fmt: skip
+                     honest=not Protocol.of(config).parts_subjects)  # fmt: skip
     if extra is not None:
         faces = WithExtra(faces, extra)
     folder = Path(config["paths"]["cache"]) / NEAR_DUPLICATES

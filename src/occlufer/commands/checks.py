@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from occlufer.building import plain
 from occlufer.commands.app import condition_configs
-from occlufer.settings import conf_folder
+from occlufer.settings import Protocol, conf_folder
 from occlufer.types import ConfigError, unknown_name
 
 _ADDED = {"condition_occluders", "extra_digest"}  # by `training_settings`
@@ -199,8 +199,7 @@ def settled(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_protocol(settings: Mapping[str, Any]) -> None:
-    if settings["protocol"] not in (known := ("honest", "published")):
-        raise ConfigError(unknown_name("protocol", str(settings["protocol"]), known))
+    Protocol.of(settings)
     if (published := settings["published"]) is not None and published not in (names := _published_names()):
         raise ConfigError(unknown_name("published study", str(published), names))
     if not isinstance(settings["learns"], bool):

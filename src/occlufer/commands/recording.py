@@ -25,7 +25,7 @@ from occlufer.learning.module import ExpressionClassifier
 from occlufer.processes import announce_first_rank, end_with_first_rank, first_process
 from occlufer.reading import read_json
 from occlufer.runs import Run, RunSummary, now
-from occlufer.settings import run_folder
+from occlufer.settings import Protocol, run_folder
 from occlufer.signals import Terminated, termination
 from occlufer.types import SPLITS, ConfigError, OccluferError, RunError
 
@@ -188,8 +188,8 @@ class Recorder:
         """Write trained.json: from now on only the test is left. Stops here when the user interrupted the training."""
         if trainer.interrupted:
             raise KeyboardInterrupt
-        published = self.settings["protocol"] == "published"
-        best = history.rows[-1] if published else max(history.rows, key=lambda row: row[MONITOR])
+        last = Protocol.of(self.settings).scored == "last"
+        best = history.rows[-1] if last else max(history.rows, key=lambda row: row[MONITOR])
         self._training = {
             "epochs": len(history.rows),
             "seconds": round(history.seconds, 1),

@@ -17,6 +17,7 @@ from occlufer.data.image_format import ImageFormat
 from occlufer.files import atomic_path
 from occlufer.inference.description import METADATA_KEY, Description, from_config, from_text, older
 from occlufer.runs import Run
+from occlufer.settings import Protocol
 from occlufer.trust import stored_settings
 from occlufer.types import ConfigError, FloatArray, RunError
 
@@ -105,8 +106,8 @@ def _read_weights(path: Path, trusted: Sequence[str]) -> LoadedNetwork:
 
 
 def scored_checkpoint(run: Run, config: Mapping[str, Any]) -> Path:
-    """The checkpoint that a run is scored by: the best one, or with protocol=published that of the last epoch."""
-    return run.checkpoint_last if config.get("protocol") == "published" else run.checkpoint_best
+    """The checkpoint that a run is scored by, see `Protocol`."""
+    return run.checkpoint_last if Protocol.of(config).scored == "last" else run.checkpoint_best
 
 
 def fill(network: nn.Module, checkpoint: Path, where: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from occlufer.analysis.core.scored import Block, ScoredRun
+from occlufer.settings import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +71,12 @@ def choose(runs: Iterable[ScoredRun]) -> tuple[list[ScoredRun], list[ScoredRun],
 
 
 def _choice(block: Block, train: str, setting: str, runs: list[ScoredRun]) -> Choice:
-    published = any(run.config.get("protocol") == "published" for run in runs)
+    by_test = any(Protocol.of(run.config).chosen_by == "test" for run in runs)
     return Choice(
         block, train, setting, len({run.training for run in runs}),
         float(np.mean([run.summary.best_score for run in runs])),
         float(np.mean([_test_accuracy(run) for run in runs])),
-        BY_TEST if published else BY_VALIDATION,
+        BY_TEST if by_test else BY_VALIDATION,
     )  # fmt: skip
 
 
