@@ -208,8 +208,8 @@ def left_out_notes(left_out: pd.DataFrame) -> list[str]:
     notes = []
     for reason, faces in left_out.groupby("reason", sort=False):
         if not str(reason).startswith("missed"):
-            counts = faces.groupby(["split", "expression"], sort=False).size()
-            told = ", ".join(f"{split} {expression} {count}" for (split, expression), count in counts.items())
+            counts = (faces["split"] + " " + faces["expression"]).value_counts(sort=False)
+            told = ", ".join(f"{group} {count}" for group, count in counts.items())
             notes.append(f"Left out of all conditions, as {reason}: {told} (dropped.csv names the files).")
     return notes
 

@@ -50,7 +50,7 @@ class FoundFace:
         x0, y0, x1, y1 = self.box
         scale = max(x1 - x0, y1 - y0) / float((high - low).max())
         middle = np.array([(x0 + x1) / 2, (y0 + y1) / 2]) - scale * (low + high) / 2
-        return (mesh_N3 * scale + [*middle, 0]).astype(np.float32)
+        return np.asarray(mesh_N3 * scale + [*middle, 0], np.float32)
 
 
 class FramedLikeFER(SquareView):
@@ -133,7 +133,7 @@ class FaceFinder:
         for left, top, part_HWC in _parts(small_HWC):
             for score, (x0, y0, x1, y1) in self._detector.boxes(part_HWC):
                 corners = (x0 + left, y0 + top, x1 + left, y1 + top)
-                found.append((score, (*(corner / shrink for corner in corners),)))  # type: ignore[arg-type]
+                found.append((score, (*(corner / shrink for corner in corners),)))
         kept: list[Box] = []
         for _, box in sorted(found, key=lambda face: face[0], reverse=True):
             if all(_overlap(box, other) < 0.3 for other in kept):

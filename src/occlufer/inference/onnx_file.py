@@ -64,7 +64,7 @@ def write_onnx(network: Any, description: Description, path: Path) -> None:
     shown = torch.from_numpy(
         np.random.default_rng(0).normal(size=(2, channels, height, width)).astype(np.float32)
     )
-    buffer = io.BytesIO()
+    buffer: Any = io.BytesIO()  # torch's annotation forgets what its code takes
     network = network.to(memory_format=torch.contiguous_format).eval()
     try:
         with warnings.catch_warnings(), torch.inference_mode():

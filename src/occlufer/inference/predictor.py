@@ -197,7 +197,8 @@ class Predictor:
             batch = np.stack(inputs[start : start + _BATCH])
             found = _softmax(self.network.logits(batch))
             if self.flip:
-                found = (found + _softmax(self.network.logits(np.ascontiguousarray(batch[..., ::-1])))) / 2
+                mirrored = _softmax(self.network.logits(np.ascontiguousarray(batch[..., ::-1])))
+                found = np.asarray((found + mirrored) / 2, np.float32)
             parts.append(found)
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
 
