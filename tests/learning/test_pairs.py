@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,10 @@ from scipy.special import log_softmax, softmax
 from torch import nn
 from torch.utils.data import DataLoader
 
+from occlufer.learning.callbacks import checkpoint_callbacks
 from occlufer.learning.module import ExpressionClassifier
-from occlufer.learning.objectives.base import Outputs
+from occlufer.learning.objectives.base import FeatureTap, Outputs
+from occlufer.learning.objectives.contrastive import SupervisedContrastive, supervised_contrast
 from occlufer.learning.objectives.pairs import Consistency, Distillation
 from occlufer.learning.schedules import constant
 from occlufer.types import ConfigError
@@ -80,7 +83,51 @@ def test_a_teacher_is_in_no_parameter_no_state_and_no_gradient():
     assert objective.teacher._network.said.grad is None
 
 
-@pytest.mark.parametrize("make", [Consistency, functools.partial(Distillation, teacher=nn.Linear(7, 7))])
+def test_the_contrast_is_the_formula():
+    features = np.array([[3.0, 0.0], [1.0, 1.0], [0.0, 2.0], [-1.0, 0.0]])
+    labels, temperature = [0, 0, 1, 1], 0.5
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    similar = np.exp(unit @ unit.T / temperature)
+    pairs = [(0, 1), (1, 0), (2, 3), (3, 2)]
+    expected = np.mean([-np.log(similar[i, p] / (similar[i].sum() - similar[i, i])) for i, p in pairs])
+    found = supervised_contrast(torch.from_numpy(features), torch.tensor(labels), temperature)
+    assert float(found) == pytest.approx(expected)
+    # One without another of its label is in the sums of the others, and has no loss itself.
+    alone = supervised_contrast(torch.from_numpy(features), torch.tensor([0, 0, 1, 2]), temperature)
+    assert float(alone) == pytest.approx(
+        np.mean([-np.log(similar[i, p] / (similar[i].sum() - similar[i, i])) for i, p in pairs[:2]])
+    )
+
+
+def test_contrast_is_over_both_views_of_all_faces():
+    objective = SupervisedContrastive(class_counts=COUNTS, weight=2.0, temperature=0.3)
+    occluded, bare = (torch.from_numpy(part) for part in RNG.normal(0, 1, (2, 5, 3)))
+    found = objective(Outputs(torch.from_numpy(COVERED), torch.from_numpy(BARE), occluded, bare), batch())
+    contrast = supervised_contrast(
+        torch.cat([occluded, bare]).float(), torch.from_numpy(np.tile(LABELS, 2)), 0.3
+    )
+    expected = (cross_entropy(COVERED) + cross_entropy(BARE)) / 2 + 2 * float(contrast)
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+def test_features_are_what_the_last_linear_layer_is_given():
+    network = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 7), nn.Identity())
+    tap, image = FeatureTap(network), torch.randn(5, 4)
+    network(image)
+    assert torch.equal(tap.take(), network[1](network[0](image)))
+    with pytest.raises(ConfigError, match="has no linear layer"):
+        FeatureTap(nn.Sequential(nn.Conv2d(1, 7, 1)))
+
+
+def test_contrast_of_equal_and_opposite_features_has_a_finite_gradient():
+    features = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]], requires_grad=True)
+    supervised_contrast(features, torch.tensor([0, 0, 1]), 0.01).backward()
+    assert torch.isfinite(features.grad).all()
+
+
+@pytest.mark.parametrize(
+    "make", [Consistency, functools.partial(Distillation, teacher=nn.Linear(7, 7)), SupervisedContrastive]
+)
 def test_training_over_pairs_leaves_only_the_network_in_its_checkpoint(make, tmp_path):
     def items(count: int, **more: Any) -> list[dict[str, torch.Tensor]]:
         return [
@@ -107,7 +154,40 @@ def test_training_over_pairs_leaves_only_the_network_in_its_checkpoint(make, tmp
     assert set(state) == {"network.weight", "network.bias"}
 
 
+@pytest.mark.parametrize(
+    "make", [Consistency, functools.partial(Distillation, teacher=nn.Linear(7, 7)), SupervisedContrastive]
+)
+def test_a_resumed_training_over_pairs_ends_as_if_it_had_not_stopped(make, tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    items = [
+        {"image": torch.randn(7, generator=generator), "clean": torch.randn(7, generator=generator),
+         "label": torch.tensor(i % 7)} for i in range(14)
+    ]  # fmt: skip
+
+    def fit(epochs: int, folder: Path, start: Path | None = None) -> torch.Tensor:
+        torch.manual_seed(3)
+        network = nn.Sequential(nn.Dropout(0.3), nn.Linear(7, 7))
+        module = ExpressionClassifier(
+            network=network, objective=make(class_counts=COUNTS), classes=7, seed=0, scheduler=constant,
+            optimizer=functools.partial(torch.optim.AdamW, lr=0.1),
+        )  # fmt: skip
+        trainer = pl.Trainer(
+            accelerator="cpu", max_epochs=epochs, logger=False, enable_progress_bar=False, enable_model_summary=False,
+            callbacks=checkpoint_callbacks(folder, patience=None),
+        )  # fmt: skip
+        # Without a generator of its own a loader draws from the one that drops out: see `FaceDataModule`.
+        loader = DataLoader(items, 7, generator=torch.Generator())  # type: ignore[arg-type]
+        trainer.fit(module, loader, loader, ckpt_path=start, weights_only=True)
+        return network[1].weight.detach().clone()
+
+    half, whole = fit(1, tmp_path / "half"), fit(3, tmp_path / "whole")
+    assert not torch.equal(half, whole)
+    assert torch.equal(fit(3, tmp_path / "half", tmp_path / "half" / "last.ckpt"), whole)
+
+
 def test_odd_settings_are_refused():
+    with pytest.raises(ConfigError, match=r"objective\.temperature above 0, found 0\.5 and 0"):
+        SupervisedContrastive(class_counts=COUNTS, temperature=0)
     with pytest.raises(ConfigError, match=r"objective\.weight must be 0 or more"):
         Consistency(class_counts=COUNTS, weight=-1)
     with pytest.raises(ConfigError, match=r"objective\.temperature above 0"):

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics import MeanMetric
 
 from occlufer.learning.metrics import training_accuracy, validation_metrics
-from occlufer.learning.objectives.base import Batch, Objective, Outputs
+from occlufer.learning.objectives.base import Batch, FeatureTap, Objective, Outputs
 from occlufer.learning.schedules import Schedule
 from occlufer.learning.tested import TestedNetwork
 from occlufer.types import ConfigError, RunError
@@ -52,6 +52,7 @@ class ExpressionClassifier(TestedNetwork):
         super().__init__(network, channels_last=channels_last)
         self.save_hyperparameters({"config": dict(config or {})})
         self.objective = objective
+        self._features = FeatureTap(network) if objective.wants_features else None
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.classes, self.seed = classes, seed
         # By default torchmetrics leaves NaN out of a mean, and so hides a training that has diverged; its "disable"
@@ -66,11 +67,17 @@ class ExpressionClassifier(TestedNetwork):
         words = np.random.SeedSequence((self.seed, self.current_epoch, self.global_rank)).generate_state(1)
         torch.manual_seed(int(words[0]))
 
+    def _asked(self, image_BCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Logits, and features where the objective wants them."""
+        logits_BK = self(image_BCHW)
+        return logits_BK, None if self._features is None else self._features.take()
+
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """The loss of a batch."""
-        logits_BK = self(batch["image"])
-        clean_BK = self(batch["clean"]) if self.objective.wants_clean_outputs else None
-        loss: torch.Tensor = self.objective(Outputs(logits_BK, clean_BK), batch)
+        logits_BK, features_BD = self._asked(batch["image"])
+        clean = self._asked(batch["clean"]) if self.objective.wants_clean_outputs else (None, None)
+        outputs = Outputs(logits_BK, clean[0], features_BD, clean[1])
+        loss: torch.Tensor = self.objective(outputs, batch)
         self.train_loss.update(loss.detach(), len(batch["label"]))
         self.train_accuracy.update(logits_BK.detach(), batch["label"])
         self.log("train_loss", self.train_loss, on_step=False, on_epoch=True)

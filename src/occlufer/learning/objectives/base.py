@@ -10,6 +10,8 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from occlufer.types import ConfigError
+
 Batch = Mapping[str, torch.Tensor]
 """`occlufer.data.faces.FaceBatch` after collation: image float32 (B, C, H, W), label int64 (B,), ..."""
 
@@ -21,10 +23,14 @@ class Outputs:
     Attributes:
         logits_BK: float (B, K), of the faces under the training condition.
         clean_logits_BK: float (B, K), of the same faces without the occluder; None unless the objective wants them.
+        features_BD, clean_features_BD: float (B, D), what the network's last linear layer was given for each; None
+            unless the objective wants them.
     """
 
     logits_BK: torch.Tensor
     clean_logits_BK: torch.Tensor | None = None
+    features_BD: torch.Tensor | None = None
+    clean_features_BD: torch.Tensor | None = None
 
 
 class Objective(nn.Module, ABC):
@@ -35,10 +41,12 @@ class Objective(nn.Module, ABC):
     Attributes:
         wants_pairs: whether batches of training faces hold each face without the occluder too (`batch["clean"]`).
         wants_clean_outputs: whether the network is asked about these too, which doubles the cost of a step.
+        wants_features: whether the features of what it is asked about are wanted, see `Outputs`.
     """
 
     wants_pairs: ClassVar[bool] = False
     wants_clean_outputs: ClassVar[bool] = False
+    wants_features: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, outputs: Outputs, batch: Batch) -> torch.Tensor:
@@ -60,3 +68,33 @@ class Teacher:
         """Logits float (B, K), on the device of the images."""
         logits_BK: torch.Tensor = self._network.to(image_BCHW.device)(image_BCHW)
         return logits_BK
+
+
+class FeatureTap:
+    """Keeps what a network's last linear layer is given.
+
+    Args:
+        network: any that ends in a linear layer.
+
+    Raises:
+        ConfigError: it has none.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+        if not layers:
+            raise ConfigError(
+                "This objective compares features, which are what a network's last linear layer is given, and this "
+                "model has no linear layer. Choose another model=, or objective=cross_entropy."
+            )
+        layers[-1].register_forward_pre_hook(self._keep)
+        self._features_BD: torch.Tensor | None = None
+
+    def _keep(self, layer: nn.Module, given: tuple[torch.Tensor, ...]) -> None:
+        (self._features_BD,) = given
+
+    def take(self) -> torch.Tensor:
+        """Features of the latest call, float (B, D)."""
+        features_BD, self._features_BD = self._features_BD, None
+        assert features_BD is not None, "the network was not called, or does not call its last linear layer"
+        return features_BD.flatten(1)
