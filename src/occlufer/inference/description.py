@@ -57,7 +57,7 @@ class Description:
                 "model": dict(self.model),
                 "view": dict(self.view_node),
                 "channels_last": self.channels_last,
-                "source": self.source,
+                "source": Path(self.source).name,  # not where it lay on somebody's machine
             }
         )
 
