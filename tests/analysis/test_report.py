@@ -215,7 +215,8 @@ def test_bare_runs_are_enough(tmp_path: Path) -> None:
 def test_several_models_and_conditions_get_their_own_section(tmp_path: Path) -> None:
     folder = fakes_runs.make_study(tmp_path, conditions=("veil",), models=("a", "b"), n=30)
     report = write_report(folder)
-    assert report.path.read_text(encoding="utf-8").count("<h3>b on fakefaces</h3>") == 6
+    page = report.path.read_text(encoding="utf-8")
+    assert page.count("<h3>b on fakefaces</h3>") == page.count("<h3>a on fakefaces</h3>") >= 6
     assert (folder / "figures" / "confusion_veil_2.svg").is_file()
 
 

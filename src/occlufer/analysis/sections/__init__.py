@@ -7,28 +7,38 @@ import pandas as pd
 from occlufer.analysis.core.core import Core
 from occlufer.analysis.core.statistics import RESAMPLES
 from occlufer.analysis.core.study import Study
+from occlufer.analysis.sections.answers import Answers
 from occlufer.analysis.sections.base import Section
+from occlufer.analysis.sections.calibration import Calibration
 from occlufer.analysis.sections.comparisons import Comparisons
 from occlufer.analysis.sections.confusion import Confusion
 from occlufer.analysis.sections.curves import Curves
 from occlufer.analysis.sections.dropped import Dropped
 from occlufer.analysis.sections.effects import Effects
+from occlufer.analysis.sections.elsewhere import Elsewhere
 from occlufer.analysis.sections.extra_images import ExtraImages
 from occlufer.analysis.sections.grid_search import GridSearch
+from occlufer.analysis.sections.leads import Leads
 from occlufer.analysis.sections.matrix import Matrix
 from occlufer.analysis.sections.models import Models
 from occlufer.analysis.sections.published import Published
 from occlufer.analysis.sections.recall import Recall
+from occlufer.analysis.sections.recovery import Recovery
 from occlufer.analysis.sections.runs import Runs
 from occlufer.analysis.sections.severity import Severity
 from occlufer.types import RunError
 
 SECTIONS: tuple[type[Section], ...] = (
+    Leads,
     Published,
     GridSearch,
     Matrix,
     Effects,
+    Recovery,
+    Elsewhere,
     Recall,
+    Answers,
+    Calibration,
     Severity,
     Models,
     ExtraImages,

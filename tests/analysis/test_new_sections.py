@@ -1,0 +1,160 @@
+"""Retention, calibration, answers, other datasets and leads: each number again by hand or by another library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import log_loss, precision_recall_fscore_support
+
+import fakes_runs
+from occlufer.analysis.core.core import Core
+from occlufer.analysis.core.study import load_study
+from occlufer.analysis.report import write_report
+from occlufer.analysis.sections import make_sections, tables_of
+from occlufer.runs import PROBABILITY_COLUMNS, Run
+from occlufer.types import EXPRESSIONS
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("outputs")
+    folder = fakes_runs.make_study(root, conditions=("none", "mask"), seeds=(0, 1), n=140)
+    for seed in (0, 1):
+        run = fakes_runs.make_run(folder, condition="mixed", tests=("none", "mask"), seed=seed, n=140)
+    other = Run(run.folder / "elsewhere" / "wild")
+    other.folder.mkdir(parents=True)
+    other.write_predictions(fakes_runs.make_predictions(90, tests=("none",), seed=5, skill=-0.2, people=30))
+    damaged = run.folder / "elsewhere" / "torn"
+    damaged.mkdir()
+    (damaged / "predictions.parquet").write_bytes(b"PAR1")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sections(folder: Path):
+    return make_sections(Core(load_study(folder), resamples=60))
+
+
+@pytest.fixture(scope="module")
+def tables(sections):
+    return tables_of(sections)
+
+
+def stored(folder: Path, train: str) -> list[pd.DataFrame]:
+    return [pd.read_parquet(path) for path in sorted(folder.glob(f"{train}_*/predictions.parquet"))]
+
+
+def accuracy(folder: Path, train: str, test: str) -> float:
+    parts = [rows[rows["condition"] == test] for rows in stored(folder, train)]
+    return float(np.mean([(part["label"] == part["prediction"]).mean() for part in parts]))
+
+
+def test_retention_recovery_and_price(folder: Path, tables) -> None:
+    row = tables["recovery"].set_index(["train", "test"]).loc[("mixed", "mask")]
+    bare, masked, mixed = (accuracy(folder, train, test) for train, test in
+                           (("none", "none"), ("none", "mask"), ("mixed", "mask")))  # fmt: skip
+    labels = stored(folder, "none")[0].query("condition == 'none'")["label"]
+    chance = labels.value_counts().max() / len(labels)
+    assert row["retention"] == pytest.approx((mixed - chance) / (bare - chance))
+    assert row["recovery"] == pytest.approx((mixed - masked) / (bare - masked))
+    assert row["price"] == pytest.approx(accuracy(folder, "mixed", "none") - bare)
+    assert row["retention_low"] < row["retention"] < row["retention_high"]
+    assert row["recovery_low"] < row["recovery"] < row["recovery_high"]
+
+
+def test_the_findings_name_the_mixture_and_its_price(sections) -> None:
+    (block,) = sections[0].core.study.blocks
+    text = "\n".join(sentence for section in sections for sentence in section.findings(block))
+    assert "Training on faces under mixed wins back" in text
+    assert "points on bare faces" in text
+
+
+def test_calibration_by_hand(folder: Path, tables) -> None:
+    row = tables["calibration"].set_index(["train", "test"]).loc[("none", "mask")]
+    eces, losses = [], []
+    for rows in stored(folder, "none"):
+        part = rows[rows["condition"] == "mask"]
+        probability = part[list(PROBABILITY_COLUMNS)].to_numpy(dtype=float)
+        confidence, correct = probability.max(axis=1), part["label"] == part["prediction"]
+        bins = pd.cut(confidence, np.linspace(0, 1, 16))
+        groups = pd.DataFrame({"c": confidence, "a": correct.to_numpy()}).groupby(bins, observed=True)
+        eces.append((groups.size() * (groups["a"].mean() - groups["c"].mean()).abs()).sum() / len(part))
+        losses.append(log_loss(part["label"], probability / probability.sum(axis=1, keepdims=True)))
+    assert row["ece"] == pytest.approx(np.mean(eces))
+    assert row["nll"] == pytest.approx(np.mean(losses), rel=1e-5)
+    assert row["nll_low"] < row["nll"] < row["nll_high"]
+
+
+def test_risk_at_full_coverage_is_the_error(folder: Path, tables) -> None:
+    risk = tables["risk_coverage"]
+    cell = risk[(risk["train"] == "none") & (risk["test"] == "mask")].set_index("coverage")["risk"]
+    assert cell[1.0] == pytest.approx(1 - accuracy(folder, "none", "mask"))
+    assert len(cell) == 10
+    assert tables["reliability"].groupby(["train", "test"])["faces"].sum().eq(2 * 140).all()
+
+
+def test_precision_f1_and_share_of_answers_are_those_of_scikit_learn(folder: Path, tables) -> None:
+    answers = tables["answers"]
+    cell = answers[(answers["train"] == "none") & (answers["test"] == "mask")]
+    found = cell.set_index("expression")
+    parts = [rows[rows["condition"] == "mask"] for rows in stored(folder, "none")]
+    scores = np.mean(
+        [precision_recall_fscore_support(part["label"], part["prediction"], labels=range(7), zero_division=0)[:3]
+         for part in parts], axis=0,
+    )  # fmt: skip
+    for place, name in enumerate(("precision", "recall", "f1")):
+        assert found.loc[list(EXPRESSIONS), name].to_numpy() == pytest.approx(scores[place])
+    shares = np.mean([np.bincount(part["prediction"], minlength=7) / len(part) for part in parts], axis=0)
+    assert found.loc[list(EXPRESSIONS), "answered_share"].to_numpy() == pytest.approx(shares)
+
+
+def test_one_directional_confusions(folder: Path, tables) -> None:
+    rows = tables["one_directional"]
+    row = rows[(rows["train"] == "none") & (rows["test"] == "mask")].iloc[0]
+    both = pd.concat(part[part["condition"] == "mask"] for part in stored(folder, "none"))
+    shares = pd.crosstab(both["label"], both["prediction"], normalize="index").to_numpy()
+    excess = shares - shares.T
+    assert row["excess"] == pytest.approx(excess.max())
+    assert row["share"] == pytest.approx(
+        shares[EXPRESSIONS.index(row["truth"]), EXPRESSIONS.index(row["answer"])]
+    )
+
+
+def test_other_datasets_reach_the_report_with_the_gap_to_the_own_faces(folder: Path, tables) -> None:
+    row = tables["elsewhere"].iloc[0]
+    rows = pd.read_parquet(next(folder.glob("mixed_*seed1*/elsewhere/wild/predictions.parquet")))
+    there = (rows["label"] == rows["prediction"]).mean()
+    own = stored(folder, "mixed")[1].query("condition == 'none'")
+    assert (row["other"], row["n"], row["people"]) == ("wild", 90, 30)
+    assert row["accuracy"] == pytest.approx(there)
+    assert row["gap"] == pytest.approx(there - (own["label"] == own["prediction"]).mean())
+    assert row["gap_low"] < row["gap"] < row["gap_high"]
+    assert tables["elsewhere_left_out"]["other"].tolist() == ["torn"]
+
+
+def test_the_page_has_every_new_section(folder: Path, tmp_path: Path) -> None:
+    page = write_report(folder, output=tmp_path).path.read_text(encoding="utf-8")
+    for words in ("Retention, recovery and price", "Calibration and abstention", "On other faces", "Left out: mixed_",
+                  "share of answers", "wins back"):  # fmt: skip
+        assert words in page, words
+    assert "Leads: what looks wrong" not in page
+
+
+def test_leads_come_with_their_numbers(tmp_path: Path) -> None:
+    run = fakes_runs.make_run(tmp_path / "s", tests=("none",), n=140)
+    rows = run.predictions()
+    anger, fear, happy = (EXPRESSIONS.index(name) for name in ("anger", "fear", "happiness"))
+    swapped = rows["label"].map({anger: fear, fear: anger}).fillna(rows["label"]).astype(int)
+    run.write_predictions(rows.assign(prediction=swapped.where(rows["label"] != happy, anger)))
+    run.write_table("history.csv", run.history().assign(train_loss=16936.0))
+    found = tables_of(make_sections(Core(load_study(tmp_path / "s"), resamples=5)))["leads"]
+    assert found["lead"].tolist() == [
+        "anger and fear look exchanged",
+        "happiness is never answered",
+        "the training diverged",
+    ]
+    assert "100.0 % and 100.0 %" in found["numbers"][0]
+    assert "1.694e+04" in found["numbers"][2]
