@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -137,6 +138,31 @@ def test_a_video_is_read_frame_by_frame_with_its_times(model, tmp_path):
     assert 3 < len(cut) < 30
     (tmp_path / "w.mp4").write_bytes(b"no video")
     assert rows(tmp_path / "w.mp4", "--model", model)[0] == 3
+
+
+def test_nobody_need_read_to_the_end(model, tmp_path):
+    Image.fromarray(portrait()).save(tmp_path / "face.png")
+    command = [sys.executable, "-m", "occlufer", "predict", str(tmp_path), "--model", str(model)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as done:
+        assert done.stdout is not None
+        assert done.stderr is not None
+        done.stdout.close()
+        assert done.stderr.read() == ""
+        assert done.wait() == 0
+
+
+def test_a_name_that_is_no_text_comes_back_as_it_is(model, tmp_path):
+    name = os.fsencode(tmp_path) + b"/\xff.png"
+    try:
+        Path(os.fsdecode(name)).write_bytes(b"")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 alone")
+    Image.fromarray(portrait()).save(tmp_path / "face.png")
+    Path(os.fsdecode(name)).write_bytes((tmp_path / "face.png").read_bytes())
+    status, (row,) = rows(os.fsdecode(name), "--model", model, "--csv", tmp_path / "out.csv")
+    assert status == 0
+    assert os.fsencode(row["source"]) == name
+    assert name in (tmp_path / "out.csv").read_bytes()
 
 
 def test_a_prediction_imports_no_torch(model, tmp_path):

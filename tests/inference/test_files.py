@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import hydra
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -19,7 +21,7 @@ from occlufer.inference.description import METADATA_KEY, Description
 from occlufer.inference.network import LoadedNetwork, load_network, write_weights
 from occlufer.inference.onnx_file import read_onnx, write_onnx
 from occlufer.settings import conf_folder
-from occlufer.types import EXPRESSIONS, RunError
+from occlufer.types import EXPRESSIONS, OccluferError, RunError
 
 FULL = {"_target_": "occlufer.data.view.FullImage"}
 
@@ -101,6 +103,29 @@ def test_what_is_no_network_is_refused(name, tmp_path):
     (tmp_path / name).write_bytes(b"version https://git-lfs.github.com/spec/v1")
     with pytest.raises(RunError, match="is damaged, or no"):
         read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [({"classes": ["anger"] * 7}, "differ"), ({"classes": ["anger", "fear"]}, "its metadata say"),
+     ({"view": {"_target_": "occlufer.occlusion.none.NoOcclusion"}}, "its view is none"),
+     ({"size": [64, 64]}, "its metadata say"), ({"size": "big"}, "image.size"), ({"format": 2}, "has format 2")],
+)  # fmt: skip
+def test_metadata_that_do_not_fit_their_network_are_refused(changed, told, tmp_path):
+    loaded = small_network()
+    write_onnx(loaded.network, loaded.description, tmp_path / "n.onnx")
+    model = onnx.load(tmp_path / "n.onnx")
+    for entry in model.metadata_props:
+        if entry.key == METADATA_KEY:
+            entry.value = json.dumps(json.loads(entry.value) | changed)
+    onnx.save(model, tmp_path / "n.onnx")
+    with pytest.raises(OccluferError, match=told):
+        read_onnx(tmp_path / "n.onnx")
+
+
+def test_a_file_names_its_run_and_no_folder_of_this_machine():
+    description = dataclasses.replace(small_network().description, source="/home/me/outputs/study/run_seed0")
+    assert json.loads(description.as_text())["source"] == "run_seed0"
 
 
 def test_a_file_cannot_build_what_is_not_known(tmp_path):

@@ -79,6 +79,14 @@ def test_one_picture_is_not_a_list(predictor, tmp_path):
         predictor.predict([tmp_path / "gone.jpg"])
 
 
+@pytest.mark.parametrize(
+    "box", [(90, 10, 10, 90), (0, 0, float("nan"), 9), (300, 0, 400, 90), (0, -90, 9, -10), (1, 2, 3)]
+)
+def test_a_box_that_is_none_is_refused(predictor, box):
+    with pytest.raises(ConfigError, match="A box must be left, top, right, bottom"):
+        predictor.predict([portrait()], boxes=[[box]])
+
+
 def test_boxes_may_be_given(predictor):
     ((found,),) = predictor.predict([portrait()])
     ((given,),) = predictor.predict([portrait()], boxes=[[found.box]])

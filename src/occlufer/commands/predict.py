@@ -6,6 +6,7 @@ import argparse
 import csv
 import json
 import math
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,9 +24,13 @@ def main() -> None:
     given = parser.parse_args(sys.argv[1:])
     try:
         read = _run(given)
+        sys.stdout.flush()
     except OccluferError as error:
         print(f"Error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except BrokenPipeError:  # nobody reads on, as in `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain at its end
+        raise SystemExit(0) from None
     raise SystemExit(0 if read else 3)
 
 
@@ -55,7 +60,7 @@ def _run(given: argparse.Namespace) -> int:
 
     if given.run and given.model:
         raise ConfigError("--run and --model both name a network. Give one of them.")
-    if not 0 <= given.min_confidence <= 1 or given.every < 0:
+    if not 0 <= given.min_confidence <= 1 or not given.every >= 0:
         raise ConfigError("--min-confidence must be in 0..1 and --every 0 or more seconds.")
     files = listed(given.paths)
     occluders = _occluders([name for name in given.occlude.split(",") if name])
@@ -133,7 +138,16 @@ class _Output:
         self._file = None
         if self._given.csv:
             try:
-                self._file = Path(self._given.csv).expanduser().open("w", encoding="utf-8", newline="")
+                self._file = (
+                    Path(self._given.csv)
+                    .expanduser()
+                    .open(
+                        "w",
+                        encoding="utf-8",
+                        newline="",
+                        errors="surrogateescape",  # names that are no UTF-8
+                    )
+                )
             except OSError as error:
                 raise ConfigError(f"--csv {self._given.csv} cannot be written: {error.strerror}.") from error
             self._writer = csv.writer(self._file)
@@ -151,7 +165,9 @@ class _Output:
             share = "" if row["covered_share"] is None else row["covered_share"]
             self._writer.writerow([*flat, *box, share, *(said.get(name, "") for name in self._classes)])
         if self._given.json:
-            sys.stdout.write(("," if self._count else "") + "\n  " + json.dumps(row, ensure_ascii=False))
+            sys.stdout.write(
+                ("," if self._count else "") + "\n  " + json.dumps(row)
+            )  # ASCII: some names are no UTF-8
         else:
             print(_line(row), flush=True)
         self._count += 1

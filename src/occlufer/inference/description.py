@@ -91,9 +91,11 @@ def from_text(text: str | None, path: Path, *, trusted: Sequence[str] = ()) -> D
         image = ImageFormat.create(
             size=found["size"], channels=found["channels"], mean=found["mean"], std=found["std"]
         )
-        view: View = build(found["view"])
+        view, classes = build(found["view"]), tuple(map(str, found["classes"]))
+        if not isinstance(view, View) or not classes or len(set(classes)) < len(classes):
+            raise TypeError("its view is none, or its classes are not names that differ")
         return Description(
-            image, view, tuple(map(str, found["classes"])), found["model"], found["view"],
+            image, view, classes, found["model"], found["view"],
             bool(found["channels_last"]), str(found["source"]),
         )  # fmt: skip
     except (ValueError, KeyError, TypeError, RecursionError) as error:

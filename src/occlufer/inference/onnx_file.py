@@ -43,7 +43,15 @@ def read_onnx(path: Path, *, trusted: Sequence[str] = ()) -> OnnxNetwork:
     except Exception as error:  # onnxruntime raises its own
         raise RunError(f"{path} is damaged, or no ONNX file ({error}).") from error
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    return OnnxNetwork(session, from_text(text, path, trusted=trusted))
+    description = from_text(text, path, trusted=trusted)
+    shape = ["batch", description.image.channels, *description.image.hw]
+    wanted = [("image", shape)], [("logits", ["batch", len(description.classes)])]
+    found = tuple(
+        [(node.name, node.shape) for node in nodes()] for nodes in (session.get_inputs, session.get_outputs)
+    )
+    if found != wanted:
+        raise RunError(f"{path} takes and gives {found}, and its metadata say {wanted}. Export it again.")
+    return OnnxNetwork(session, description)
 
 
 def write_onnx(network: Any, description: Description, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from occlufer.datasets.images import read_image
 from occlufer.inference.description import SHIPPED, Description
 from occlufer.inference.faces import BY_SIZE, Box, FaceFinder, FoundFace, FramedLikeFER
 from occlufer.inference.onnx_file import read_onnx
+from occlufer.inference.sources import MAX_PIXELS
 from occlufer.occlusion.base import Occluder
 from occlufer.occlusion.none import NoOcclusion
 from occlufer.types import ConfigError, FloatArray, RunError, UInt8Array, seeded_rng
@@ -142,7 +144,7 @@ class Predictor:
         else:
             self._finder = self._finder or FaceFinder()
             faces = [
-                [self._finder.in_box(picture, box) for box in given]
+                [self._finder.in_box(picture, _checked(box, picture)) for box in given]
                 for picture, given in zip(pictures, boxes, strict=True)
             ]
         return self.of_faces(pictures, faces)
@@ -205,7 +207,7 @@ class Predictor:
 
 def _picture(image: str | Path | UInt8Array) -> UInt8Array:
     if isinstance(image, str | Path):
-        return read_image(Path(image).expanduser())
+        return read_image(Path(image).expanduser(), max_pixels=MAX_PIXELS)
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         found = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
         raise ConfigError(
@@ -217,6 +219,16 @@ def _picture(image: str | Path | UInt8Array) -> UInt8Array:
             f"A picture must be at least 16 pixels a side, found {image.shape[1]}x{image.shape[0]}."
         )
     return image
+
+
+def _checked(box: Box, picture: UInt8Array) -> Box:
+    height, width = picture.shape[:2]
+    left, top, right, bottom = box if len(box) == 4 else (math.nan,) * 4
+    if not (left < right and top < bottom and left < width and top < height and right > 0 and bottom > 0):
+        raise ConfigError(
+            f"A box must be left, top, right, bottom in pixels of its picture, here of {width}x{height}; found {box}."
+        )
+    return float(left), float(top), float(right), float(bottom)
 
 
 def _softmax(logits_BK: FloatArray) -> FloatArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ import numpy as np
 from occlufer.datasets.images import EXTENSIONS, read_image
 from occlufer.quiet import ANYTHING, quiet_native_code
 from occlufer.types import ConfigError, ImageError, UInt8Array
+
+MAX_PIXELS = 170_000_000
+"""Width times height from which a picture is refused: phones make 108 million, and Pillow decodes 178 million."""
 
 VIDEO_EXTENSIONS = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"})
 
@@ -77,7 +81,7 @@ def shots(source: str, *, every: float = 0.0) -> Iterator[Shot]:
 
 def _image(path: Path) -> Shot:
     try:
-        return Shot(str(path), read_image(path))
+        return Shot(str(path), read_image(path, max_pixels=MAX_PIXELS))
     except ImageError as error:
         hint = "" if path.suffix.lower() in EXTENSIONS else " Videos are told by their ending, such as .mp4."
         return Shot(str(path), None, note=str(error).removeprefix(f"{path}: ") + hint)
@@ -102,7 +106,8 @@ def _video(name: str, source: str | int, every: float) -> Iterator[Shot]:
             read += 1
             if seconds + 1e-6 < due:
                 continue
-            due = seconds + every
+            if every:
+                due = (math.floor(seconds / every + 1e-6) + 1) * every  # no drift at odd frame rates
             good, image_HWC = video.retrieve()
             if not good:
                 yield Shot(name, None, frame, seconds, "this frame cannot be decoded.")
