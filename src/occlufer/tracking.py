@@ -144,6 +144,8 @@ class WandbMirror(Mirror):
     @_guarded
     def begin(self, *, folder: Path, study: str, name: str, config: Mapping[str, Any]) -> None:
         """Start a wandb run named as the run folder, grouped by study."""
+        # wandb 0.31 sends measurements of itself from an offline run too, before it knows that it is one.
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         import wandb
 
         if self.mode == "offline":

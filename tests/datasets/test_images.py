@@ -55,6 +55,16 @@ def test_sixteen_bits_are_scaled_not_clipped(kind: str):
     np.testing.assert_array_equal(image[:, :, 0], ramp()[:, :, 0])
 
 
+@pytest.mark.parametrize("bits", [10, 12])
+def test_fewer_bits_in_sixteen_are_not_taken_for_a_dark_picture(bits: int):
+    most = 2**bits - 1
+    grey = np.round(ramp()[:, :, 0] * (most / 255)).astype(np.uint16)
+    grey[0, 0] = most
+    image = decode_image(encoded(Image.fromarray(grey), "PNG"), where="x")[:, :, 0]
+    assert np.abs(image[1:].astype(int) - ramp()[1:, :, 0]).max() <= 1
+    assert image[0, 0] == 255
+
+
 def test_transparent_pixels_are_laid_on_white():
     rgba = np.zeros((20, 20, 4), np.uint8)
     rgba[:, :, 0] = 200

@@ -34,7 +34,6 @@ _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"GIF8", b"II*\0", 
                b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")  # fmt: skip
 SIGNATURE_BYTES = 8
 logging.getLogger("PIL").setLevel(logging.CRITICAL)  # it logs as errors what it also raises
-_SIXTEEN_TO_EIGHT = 257  # 65535 / 255
 
 
 def read_image(path: Path, *, min_side: int = MIN_SIDE, max_pixels: int = MAX_PIXELS) -> UInt8Array:
@@ -51,9 +50,9 @@ def decode_image(
 ) -> UInt8Array:
     """Decode the bytes of an image file.
 
-    Transparent pixels are laid on white, so that what a file hides stays hidden; 16-bit grey is scaled by
-    255/65535; palette, grey, one-bit and CMYK become RGB; the EXIF rotation is applied; of several frames the
-    first counts.
+    Transparent pixels are laid on white, so that what a file hides stays hidden; 16-bit grey is scaled to 8 bits, from
+    the 8, 10 or 12 bits that all its pixels fit into where they do; palette, grey, one-bit and CMYK become RGB; the
+    EXIF rotation is applied; of several frames the first counts.
 
     Args:
         content: a JPEG, PNG, BMP, GIF, TIFF, WebP or PNM file.
@@ -144,7 +143,9 @@ def _sixteen_bits(image: Image.Image) -> UInt8Array:
         raise _UnknownRangeError(
             "has pixels of 32 bits or more, whose range is not known; convert it to 8 or 16 bits first"
         )
-    eight: UInt8Array = np.round(values / _SIXTEEN_TO_EIGHT).astype(np.uint8)
+    # Cameras put 10 or 12 bits into 16: taken for 16, the face would be all but black.
+    largest = next(most for most in (255, 1023, 4095, 65535) if values.max() <= most)
+    eight: UInt8Array = np.round(values * (255 / largest)).astype(np.uint8)
     return eight
 
 
