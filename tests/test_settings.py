@@ -74,7 +74,7 @@ CHOICES = [
     (group, option.stem)
     for group in ("dataset", "view", "augmentation", "model", "objective", "optimizer", "scheduler", "trainer",
                   "experiment")
-    for option in sorted((conf_folder() / group).glob("*.yaml"))
+    for option in sorted((conf_folder() / group).glob("[!_]*.yaml"))
 ]  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from occlufer.types import ConfigError, RunError
         {"_target_": "occlufer.data.view.cv2.imwrite"},
         {"_target_": "occlufer.learning.callbacks.io.open"},
         {"_target_": "occlufer.datasets.stores.ThreadPoolExecutor"},  # a class, but not one of ours
-        {"_target_": "occlufer.datasets.fer2013.make_fake"},  # ours, but it writes files
+        {"_target_": "occlufer.datasets.near_duplicates.write_pairs"},  # ours, but it writes files
         {
             "_target_": "occlufer.datasets.synthetic.SyntheticFaces"
         },  # writes a cache: only as the dataset itself

@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from fakes import TINY_TRAINING, striped_face
-from occlufer.datasets import fer2013, masked_faces
+from fakes import fer2013 as fake_fer2013
+from fakes import masked_faces as fake_masked_faces
+from occlufer.datasets import fer2013
 from occlufer.landmarks.cache import CacheRecord, LandmarkCache
 from occlufer.landmarks.detector import DetectorSettings
 from occlufer.landmarks.topology import mean_mesh
@@ -29,7 +31,7 @@ TINY_NETWORK = [
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """A FER2013 in which disgust is rare, with turned heads in its landmark cache."""
     folder = tmp_path_factory.mktemp("inputs")
-    root = fer2013.make_fake(folder / "fer2013", per_class=6, images=striped_face)
+    root = fake_fer2013.make_fake(folder / "fer2013", per_class=6, images=striped_face)
     for path in sorted((root / "train" / "disgust").iterdir())[:3]:
         path.unlink()
     faces = fer2013.FER2013(root=str(root))
@@ -165,7 +167,7 @@ def test_odd_requests_are_refused_before_any_work(run_command, inputs, tmp_path,
 
 
 def test_faces_that_are_covered_already_are_refused(run_command, tmp_path):
-    root = masked_faces.make_fake(tmp_path / "masked", collection="M-FER2013")
+    root = fake_masked_faces.make_fake(tmp_path / "masked", collection="M-FER2013")
     with pytest.raises(ConfigError, match=r"are covered already.* Give a dataset of bare faces"):
         run_command(
             "augment", ["dataset=masked_fer2023", f"dataset.root={root}", f"paths.outputs={tmp_path}"]

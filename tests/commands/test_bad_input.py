@@ -17,7 +17,9 @@ import pytest
 from PIL import Image
 
 from fakes import TINY_TRAINING, fill_cache, striped_face, tiny_fer2013
-from occlufer.datasets import fer2013, image_folder
+from fakes import fer2013 as fake_fer2013
+from fakes import image_folder as fake_image_folder
+from occlufer.datasets import image_folder
 from occlufer.files import StorageError
 from occlufer.landmarks.cache import LandmarkCache
 from occlufer.landmarks.detector import DetectorSettings
@@ -170,7 +172,7 @@ def odd_images(folder: Path) -> set[str]:
 @pytest.mark.slow
 def test_odd_images_are_used_or_counted(run_command, tmp_path, monkeypatch, capsys):
     """Under a relative root with a space and an umlaut; nothing stops the others from being used."""
-    root = image_folder.make_fake(tmp_path / "große photos", images=striped_face, per_class=2)
+    root = fake_image_folder.make_fake(tmp_path / "große photos", images=striped_face, per_class=2)
     good = odd_images(root / "train" / "anger")
     monkeypatch.chdir(tmp_path)
     faces = image_folder.ImageFolder(root=str(root))
@@ -231,7 +233,7 @@ def leak(root: Path) -> None:
     ],
 )
 def test_a_tree_that_is_not_what_it_should_be(run_command, tmp_path, edit, words, message):
-    root = image_folder.make_fake(tmp_path / "tree", per_class=2)
+    root = fake_image_folder.make_fake(tmp_path / "tree", per_class=2)
     edit(root)
     words = ["dataset=image_folder", f"dataset.root={root}", f"paths.outputs={tmp_path / 'o'}", *words]
     with pytest.raises(DatasetError, match=message):
@@ -249,7 +251,7 @@ def test_a_tree_that_is_not_what_it_should_be(run_command, tmp_path, edit, words
     ],
 )
 def test_a_csv_that_is_not_what_it_should_be(run_command, tmp_path, edit, message):
-    path = fer2013.make_fake(tmp_path, layout="fer2013.csv", per_class=1)
+    path = fake_fer2013.make_fake(tmp_path, layout="fer2013.csv", per_class=1)
     path.write_text("\n".join(edit(path.read_text(encoding="utf-8").splitlines())), encoding="utf-8")
     with pytest.raises(DatasetError, match=message):
         run_command("prepare", ["dataset=fer2013", f"dataset.root={path}", f"paths.outputs={tmp_path / 'o'}"])

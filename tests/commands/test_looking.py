@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from fakes import TINY_TRAINING, striped_face, tiny_fer2013
-from occlufer.datasets import fer2013
+from fakes import fer2013 as fake_fer2013
 from occlufer.types import ConfigError, DatasetError, RunError
 
 
@@ -28,7 +28,7 @@ def test_prepare_prints_coverage_and_has_nothing_left_to_do(run_command, inputs,
 
 @pytest.mark.slow
 def test_a_dataset_without_any_face_is_refused(run_command, tmp_path):
-    root = fer2013.make_fake(tmp_path / "stripes", images=striped_face)
+    root = fake_fer2013.make_fake(tmp_path / "stripes", images=striped_face)
     words = ["dataset=fer2013", f"dataset.root={root}", f"paths.outputs={tmp_path}", "landmarks.workers=0"]
     for command in ("prepare", "train"):
         with pytest.raises(DatasetError, match="no face was found in any of its 56 images"):

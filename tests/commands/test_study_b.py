@@ -11,9 +11,9 @@ import pytest
 from omegaconf import OmegaConf, open_dict
 from PIL import Image
 
+from fakes import masked_faces as fake_masked_faces
 from fakes import striped_face, tiny_fer2013
 from occlufer.building import build
-from occlufer.datasets import masked_faces
 from occlufer.occlusion.templates.own import MaskPack
 from occlufer.runs import find_runs
 from occlufer.settings import conf_folder
@@ -136,7 +136,7 @@ def test_study_b_runs_from_end_to_end(run_command, tmp_path):
 @pytest.fixture(scope="module")
 def covered(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp("covered")
-    root = masked_faces.make_fake(
+    root = fake_masked_faces.make_fake(
         folder, collection="M-FER2013", cropped=True, images=striped_face, per_class=4
     )
     return [f"dataset.root={root}", f"paths.outputs={folder / 'outputs'}"]

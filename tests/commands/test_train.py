@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from fakes import TINY_TRAINING, tiny_fer2013
+from fakes import emohevrdb as fake_emohevrdb
 from occlufer.datasets import emohevrdb
 from occlufer.runs import PREDICTION_COLUMNS, PROBABILITY_COLUMNS, Run, find_runs
 from occlufer.settings import conf_folder
@@ -94,7 +95,7 @@ def test_evaluate_on_another_dataset_leaves_the_run_alone(run_command, inputs, t
     run_command("train", [*outputs(inputs, tmp_path), "conditions=[none]"])
     run = only_run(tmp_path)
     before = {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()}
-    root = emohevrdb.make_fake(tmp_path / "headsets")
+    root = fake_emohevrdb.make_fake(tmp_path / "headsets")
     words = [f"run={run.folder}", "dataset=emohevrdb", f"dataset.root={root}", "loader.num_workers=0",
              *(word for word in outputs(inputs, tmp_path) if word.startswith("paths."))]  # fmt: skip
     with pytest.raises(ConfigError, match=r"covered already.*conditions=\[as_is\]"):

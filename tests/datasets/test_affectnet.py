@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fakes import image_folder as fake_image_folder
 from fakes import marked, marked_label
-from occlufer.datasets import image_folder
-from occlufer.datasets.affectnet import AffectNet, make_fake
+from fakes.affectnet import make_fake
+from occlufer.datasets.affectnet import AffectNet
 from occlufer.types import EXPRESSIONS, DatasetError
 
 
@@ -111,7 +112,7 @@ def test_roots_one_may_give(tmp_path: Path):
 def test_roots_that_hold_no_affectnet(tmp_path: Path):
     with pytest.raises(DatasetError, match=r"Wanted: AffectNet .*annotations/0_exp.npy.*in different orders"):
         AffectNet(root=tmp_path)
-    image_folder.make_fake(tmp_path)
+    fake_image_folder.make_fake(tmp_path)
     with pytest.raises(
         DatasetError, match="looks like a tree of split and class folders: say dataset=image_folder"
     ):

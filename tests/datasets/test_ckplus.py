@@ -4,9 +4,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from fakes import fer2013 as fake_fer2013
+from fakes import image_folder as fake_image_folder
 from fakes import marked, marked_label
-from occlufer.datasets import fer2013, image_folder
-from occlufer.datasets.ckplus import CKPlus, make_fake
+from fakes.ckplus import make_fake
+from occlufer.datasets.ckplus import CKPlus
 from occlufer.types import EXPRESSIONS, DatasetError
 
 LAYOUTS = ("official", "CK+48", "ckextended.csv")
@@ -253,13 +255,13 @@ def test_roots_that_hold_no_ckplus(tmp_path: Path):
     (tmp_path / "faces.txt").write_text("x")
     with pytest.raises(DatasetError, match=r"Found: faces.txt"):
         CKPlus(root=tmp_path / "faces.txt")
-    image_folder.make_fake(tmp_path / "tree", splits=())
+    fake_image_folder.make_fake(tmp_path / "tree", splits=())
     for root in (tmp_path, tmp_path / "tree"):
         with pytest.raises(
             DatasetError, match="looks like a tree of class folders: say dataset=image_folder"
         ):
             CKPlus(root=root)
-    fer2013.make_fake(tmp_path / "fer")
+    fake_fer2013.make_fake(tmp_path / "fer")
     with pytest.raises(DatasetError, match="looks like FER2013's folders: say dataset=fer2013"):
         CKPlus(root=tmp_path / "fer")
     with pytest.raises(DatasetError, match="Unknown layout of CK"):

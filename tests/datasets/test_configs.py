@@ -10,15 +10,17 @@ import yaml
 from occlufer.types import DatasetError
 
 CONFIGS = Path(__file__).resolve().parents[2] / "conf" / "dataset"
-NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml") if "defaults:" not in path.read_text())
+NAMES = sorted(path.stem for path in CONFIGS.glob("[!_]*.yaml") if "study" not in path.stem)
 
 
 @pytest.mark.parametrize("file_name", [name for name in NAMES if name != "synthetic"])
 def test_configs_hold_every_argument_with_its_default(file_name: str, tmp_path: Path):
-    config = yaml.safe_load((CONFIGS / f"{file_name}.yaml").read_text())
+    shared = yaml.safe_load((CONFIGS / "_stored.yaml").read_text())
+    config = shared | yaml.safe_load((CONFIGS / f"{file_name}.yaml").read_text())
+    assert config.pop("defaults") == ["_stored", "_self_"]
     module, _, adapter_name = config.pop("_target_").rpartition(".")
     adapter = getattr(importlib.import_module(module), adapter_name)
-    make_fake = importlib.import_module(module).make_fake
+    make_fake = importlib.import_module(f"fakes.{module.rpartition('.')[2]}").make_fake
     parameters = inspect.signature(adapter).parameters
     assert set(config) == set(parameters)
     assert all(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in parameters.values())
@@ -28,6 +30,8 @@ def test_configs_hold_every_argument_with_its_default(file_name: str, tmp_path: 
             assert (config[name] or None) == (default or None), name
     with pytest.raises(DatasetError, match=r"dataset.root=DIR"):
         adapter(**config)
+    with pytest.raises(TypeError, match="no_such_setting"):
+        adapter(**config, no_such_setting=1)
     kind = {
         name: config[name]
         for name, parameter in inspect.signature(make_fake).parameters.items()

@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from fakes import kdef as fake_kdef
 from fakes import marked, marked_label
-from occlufer.datasets import kdef
-from occlufer.datasets.emohevrdb import EmoHeVRDB, make_fake
+from fakes.emohevrdb import make_fake
+from occlufer.datasets.emohevrdb import EmoHeVRDB
 from occlufer.types import EXPRESSIONS, DatasetError
 
 
@@ -61,7 +62,7 @@ def test_uses(root: Path):
     everything = EmoHeVRDB(root=root, use="all_as_test").manifest
     assert set(everything.splits) == {"test"}
     assert len(everything) == len(splits)
-    with pytest.raises(DatasetError, match="Unknown use 'train'"):
+    with pytest.raises(DatasetError, match=r"Unknown dataset\.use 'train'"):
         EmoHeVRDB(root=root, use="train")
 
 
@@ -137,6 +138,6 @@ def test_the_sequences_of_the_dynamic_set_are_another_layout(root: Path):
 def test_roots_that_hold_no_emohevrdb(tmp_path: Path):
     with pytest.raises(DatasetError, match=r"Wanted: EmoHeVRDB-SI unpacked: .*training_set/.*Found: nothing"):
         EmoHeVRDB(root=tmp_path)
-    kdef.make_fake(tmp_path)
+    fake_kdef.make_fake(tmp_path)
     with pytest.raises(DatasetError, match="looks like KDEF: say dataset=kdef"):
         EmoHeVRDB(root=tmp_path)

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from fakes import image_folder as fake_image_folder
+from fakes import jaffe as fake_jaffe
 from fakes import striped_face
-from occlufer.datasets import image_folder, jaffe
 from occlufer.datasets.base import FaceDataset
 from occlufer.datasets.extra import LIST_NAME, WithExtra
 from occlufer.datasets.image_folder import ImageFolder
@@ -20,7 +21,7 @@ from occlufer.types import EXPRESSIONS, DatasetError
 
 @pytest.fixture
 def faces(tmp_path: Path) -> ImageFolder:
-    root = image_folder.make_fake(tmp_path / "faces", per_class=2, images=striped_face)
+    root = fake_image_folder.make_fake(tmp_path / "faces", per_class=2, images=striped_face)
     return ImageFolder(root=root)
 
 
@@ -99,7 +100,7 @@ def test_images_are_tied_by_name_where_there_is_no_list(faces, tmp_path):
 
 def test_dots_in_a_key_are_part_of_the_name(tmp_path):
     """JAFFE's keys look as if they had an ending."""
-    faces = JAFFE(root=jaffe.make_fake(tmp_path / "faces", images=striped_face))
+    faces = JAFFE(root=fake_jaffe.make_fake(tmp_path / "faces", images=striped_face))
     key = key_of(faces, "train", "fear")
     assert key.count(".") == 2
     more = WithExtra(faces, write(tmp_path / "extra", f"{key}.png"))

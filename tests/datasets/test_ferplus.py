@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from fakes import marked, marked_label
+from fakes.fer2013 import make_fake as make_fer2013
+from fakes.ferplus import make_fake
 from occlufer.datasets.fer2013 import FER2013
-from occlufer.datasets.fer2013 import make_fake as make_fer2013
-from occlufer.datasets.ferplus import VOTES_FILE, FERPlus, make_fake
+from occlufer.datasets.ferplus import VOTES_FILE, FERPlus
 from occlufer.datasets.ferplus_votes import CHOICES, Ballots, majority, read_votes
 from occlufer.types import EXPRESSIONS, DatasetError
 

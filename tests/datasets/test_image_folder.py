@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from occlufer.datasets.image_folder import ImageFolder, make_fake
+from fakes.image_folder import make_fake
+from occlufer.datasets.image_folder import ImageFolder
 from occlufer.types import EXPRESSIONS, DatasetError, ImageError, UInt8Array
 
 

@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from fakes import kdef as fake_kdef
 from fakes import marked, marked_label
-from occlufer.datasets import kdef
-from occlufer.datasets.jaffe import JAFFE, make_fake
+from fakes.jaffe import make_fake
+from occlufer.datasets.jaffe import JAFFE
 from occlufer.types import EXPRESSIONS, DatasetError
 
 PUBLISHED = {"AN": 30, "DI": 29, "FE": 32, "HA": 31, "NE": 30, "SA": 31, "SU": 30}
@@ -60,6 +61,6 @@ def test_odd_names_are_left_out(tmp_path: Path):
 def test_roots_that_hold_no_jaffe(tmp_path: Path):
     with pytest.raises(DatasetError, match=r"holds no JAFFE. Wanted: .*KA.AN1.39.tiff.*Found: nothing"):
         JAFFE(root=tmp_path)
-    kdef.make_fake(tmp_path)
+    fake_kdef.make_fake(tmp_path)
     with pytest.raises(DatasetError, match="looks like KDEF: say dataset=kdef"):
         JAFFE(root=tmp_path)

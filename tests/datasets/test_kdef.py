@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from fakes import jaffe as fake_jaffe
 from fakes import marked, marked_label
-from occlufer.datasets import jaffe
-from occlufer.datasets.kdef import KDEF, make_fake
+from fakes.kdef import make_fake
+from occlufer.datasets.kdef import KDEF
 from occlufer.types import EXPRESSIONS, DatasetError
 
 
@@ -89,7 +90,7 @@ def test_keys_do_not_depend_on_the_folder(tmp_path: Path):
 def test_roots_that_hold_no_kdef(tmp_path: Path):
     with pytest.raises(DatasetError, match=r"holds no KDEF. Wanted: .*AF01ANS.JPG.*Found: nothing"):
         KDEF(root=tmp_path)
-    jaffe.make_fake(tmp_path / "faces")
+    fake_jaffe.make_fake(tmp_path / "faces")
     with pytest.raises(DatasetError, match=r"looks like JAFFE: say dataset=jaffe dataset.root="):
         KDEF(root=tmp_path)
     (tmp_path / "kdef.zip").write_bytes(b"PK")

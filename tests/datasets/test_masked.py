@@ -5,8 +5,9 @@ import pytest
 from PIL import Image
 
 from fakes import marked
+from fakes.masked_faces import make_fake
 from occlufer.datasets import masked_faces
-from occlufer.datasets.masked_faces import MaskedFaces, make_fake
+from occlufer.datasets.masked_faces import MaskedFaces
 from occlufer.types import EXPRESSIONS, DatasetError, UInt8Array
 
 BOTH = pytest.mark.parametrize("collection", ["M-FER2013", "M-CK+"])

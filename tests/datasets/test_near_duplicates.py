@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from occlufer.datasets.image_folder import ImageFolder, make_fake
+from fakes.image_folder import make_fake
+from occlufer.datasets.image_folder import ImageFolder
 from occlufer.datasets.near_duplicates import (
     find_near_duplicates,
     near_duplicate_notes,

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from fakes import marked, marked_label
+from fakes.rafdb import make_fake
 from occlufer.datasets import rafdb
 from occlufer.datasets.manifest import COLUMNS
-from occlufer.datasets.rafdb import CODES, LABEL_FILES, PUBLISHED, RAFDB, make_fake
+from occlufer.datasets.rafdb import CODES, LABEL_FILES, PUBLISHED, RAFDB
 from occlufer.datasets.rafdb_occlusions import only_occluded
 from occlufer.types import EXPRESSIONS, DatasetError
 

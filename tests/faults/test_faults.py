@@ -20,10 +20,10 @@ import torch
 import wandb
 
 from fakes import TINY_TRAINING, tiny_fer2013
+from fakes import rafdb as fake_rafdb
 from occlufer.commands.loading import loading
 from occlufer.commands.recording import Recorder
 from occlufer.data.faces import ConditionedFaces
-from occlufer.datasets import rafdb
 from occlufer.files import StorageError
 from occlufer.learning.module import ExpressionClassifier
 from occlufer.runs import Run, find_runs
@@ -263,7 +263,7 @@ def test_a_run_goes_on_to_the_same_result_with_any_workers(bench, monkeypatch, w
 
 
 def test_an_image_that_vanishes_from_a_listed_set_between_prepare_and_train(run_command, tmp_path):
-    root = rafdb.make_fake(tmp_path / "rafdb", per_class=2)
+    root = fake_rafdb.make_fake(tmp_path / "rafdb", per_class=2)
     gone = sorted(root.rglob("train_*_aligned.jpg"))[3]
     gone.unlink()
     words = ["dataset=rafdb", f"dataset.root={root}", f"paths.outputs={tmp_path / 'o'}", *TINY_TRAINING]

@@ -28,11 +28,12 @@ from omegaconf import open_dict
 from PIL import Image
 
 from fakes import MemoryFaces, fill_cache, striped_face
+from fakes import fer2013 as fake_fer2013
+from fakes import image_folder as fake_image_folder
 from fakes_runs import make_run
 from occlufer.building import plain
 from occlufer.commands import recording
 from occlufer.commands.checks import anchored, check_train, settled
-from occlufer.datasets import fer2013, image_folder
 from occlufer.datasets.extra import LIST_NAME, WithExtra
 from occlufer.datasets.fer2013 import FER2013
 from occlufer.datasets.image_folder import ImageFolder
@@ -156,7 +157,9 @@ def test_fer2013_tables(tmp_path):
 
 
 def test_lists_of_extra_images(tmp_path):
-    faces = ImageFolder(root=image_folder.make_fake(tmp_path / "faces", per_class=1, images=striped_face))
+    faces = ImageFolder(
+        root=fake_image_folder.make_fake(tmp_path / "faces", per_class=1, images=striped_face)
+    )
     folder = tmp_path / "extra"
     folder.mkdir()
     for name in "abc":
@@ -304,7 +307,7 @@ def test_landmark_caches(tmp_path):
 
 
 def test_folders_of_odd_images(tmp_path):
-    root = fer2013.make_fake(tmp_path / "set", per_class=2, images=striped_face)
+    root = fake_fer2013.make_fake(tmp_path / "set", per_class=2, images=striped_face)
     paths = sorted(root.rglob("*.*"))
     for number, path in enumerate(paths[::2]):
         path.write_bytes(damaged(path.read_bytes(), number))

@@ -194,8 +194,8 @@ def given_folders(words: Sequence[str]) -> list[Path]:
 
 
 def group_options(group: str, folders: Sequence[Path] = ()) -> list[str]:
-    """Names that a group can take, by file name, in the conf folder or in all of `folders`."""
-    found = (path for folder in folders or [conf_folder()] for path in (folder / group).glob("*.yaml"))
+    """Names that a group can take, by file name, in our conf folder or all of `folders`; `_` begins parts of others."""
+    found = (path for folder in folders or [conf_folder()] for path in (folder / group).glob("[!_]*.yaml"))
     return sorted({path.stem for path in found})
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
-from occlufer.datasets.assembly import Assembly, StoredFaces, existing_root
-from occlufer.datasets.counts import check_counts
-from occlufer.datasets.fakes import FakeImages, texture
+from occlufer.datasets.assembly import Listing, StoredFaces
+from occlufer.datasets.base import Layout
 from occlufer.datasets.filenames import named_files
-from occlufer.datasets.layouts import wrong_layout
 from occlufer.datasets.manifest import COLUMNS, named
 from occlufer.datasets.stores import FileStore, Source, in_threads
 from occlufer.datasets.trees import subfolders
@@ -50,11 +48,6 @@ _PUBLISHED = {
     },
     "test": dict.fromkeys(EXPRESSIONS, 500),
 }
-_WANTED = (
-    "AffectNet unpacked: a folder with train_set/ and val_set/ (or one of them), each with images/0.jpg and "
-    "annotations/0_exp.npy. Copies with class folders are read by dataset=image_folder; say by dataset.classes what "
-    "their numbers stand for, since copies number the expressions in different orders"
-)
 _CARVED_TEST = (
     "There is no val_set/: the test part was carved out of train, so that figures cannot be compared with published "
     "ones."
@@ -62,6 +55,7 @@ _CARVED_TEST = (
 
 
 @final
+@dataclass(kw_only=True, eq=False, repr=False)
 class AffectNet(StoredFaces):
     """AffectNet's faces with annotations by hand, as published: `train_set/` and `val_set/`, cropped to 224x224.
 
@@ -71,61 +65,39 @@ class AffectNet(StoredFaces):
 
     Keys are set and number (`train_set/0`).
 
-    Args:
-        root: the folder that holds train_set/ and val_set/, or the one above it; None raises with the way to give one.
-        name: short name for caches and run folders.
-        validation_share, test_share, split_seed, duplicates, unreadable, limit: see
-            `occlufer.datasets.assembly.Assembly`; `test_share` only counts where val_set/ is missing.
-
-    Raises:
-        DatasetError: a missing root, another layout, an annotation that does not hold one code, leaks under
-            `duplicates=error`, unreadable files under `unreadable=error`.
+    `test_share` only counts where val_set/ is missing. An annotation that does not hold one code is a `DatasetError`.
     """
 
-    def __init__(
-        self,
-        *,
-        root: str | Path | None,
-        name: str = "affectnet",
-        validation_share: float = 0.05,
-        test_share: float = 0.1,
-        split_seed: int = 0,
-        duplicates: str = "drop",
-        unreadable: str = "skip",
-        limit: int | None = None,
-    ) -> None:
-        assembly = Assembly(
-            validation_share=validation_share,
-            test_share=test_share,
-            split_seed=split_seed,
-            duplicates=duplicates,
-            unreadable=unreadable,
-            limit=limit,
-        )
-        self.name = name
-        self.root = _locate(existing_root(root, name=name, wanted=_WANTED), name)
-        frame, notes = _read(self.root, name)
-        there = {split: classes for split, classes in _PUBLISHED.items() if split in set(frame["split"])}
-        notes = (*notes, *check_counts(frame, there, name=name, title="AffectNet"))
-        if "test" not in there:
-            notes = (*notes, _CARVED_TEST)
-        self._assemble(assembly, frame, FileStore(self.root), notes=notes)
+    name: str = "affectnet"
+    validation_share: float = 0.05
+    title = "AffectNet"
+    option = "affectnet"
+    wanted = (
+        "AffectNet unpacked: a folder with train_set/ and val_set/ (or one of them), each with images/0.jpg and "
+        "annotations/0_exp.npy. Copies with class folders are read by dataset=image_folder; say by dataset.classes "
+        "what their numbers stand for, since copies number the expressions in different orders"
+    )
+    layouts = (
+        Layout(title, option, ("train_set/annotations", "train_set/images")),
+        Layout(title, option, ("val_set/annotations", "val_set/images")),
+    )
 
+    def locate(self, root: Path) -> Path | None:
+        """The folder that holds the sets, `root` or one in it."""
+        places = (root, *subfolders(root)) if root.is_dir() else ()
+        return next((place for place in places if any(map(_is_set, subfolders(place)))), None)
 
-def _locate(root: Path, name: str) -> Path:
-    """The folder that holds the sets."""
-    for folder in (root, *subfolders(root)) if root.is_dir() else ():
-        if any(_is_set(below) for below in subfolders(folder)):
-            return folder
-    raise _wrong_layout(root, name)
+    def list_faces(self, root: Path) -> Listing:
+        """The images with an annotation that names one of the seven expressions."""
+        frame, notes = _read(root, self.name)
+        if frame.empty:
+            raise self.not_found(root)
+        carved = () if "test" in set(frame["split"]) else (_CARVED_TEST,)
+        return Listing(frame, FileStore(root), (*notes, *self.count_notes(frame, _PUBLISHED), *carved))
 
 
 def _is_set(folder: Path) -> bool:
     return folder.name in SETS and (folder / "images").is_dir() and (folder / "annotations").is_dir()
-
-
-def _wrong_layout(root: Path, name: str) -> DatasetError:
-    return wrong_layout(root, name=name, title="AffectNet", option="affectnet", wanted=_WANTED)
 
 
 def _read(root: Path, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -150,8 +122,6 @@ def _read(root: Path, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
     if left_out:
         counts = ", ".join(f"{label} {left_out[label]:,}" for label in CODES if left_out[label])
         notes = (*notes, f"Left out, since they show none of the seven expressions: {counts}.")
-    if not rows:
-        raise _wrong_layout(root, name)
     return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object), notes
 
 
@@ -175,30 +145,3 @@ def _expressions(folder: Path, numbers: list[str], name: str) -> list[str | None
         return CODES[int(text)]
 
     return in_threads(read, list(numbers))
-
-
-def make_fake(
-    root: Path, *, per_class: int = 4, sets: tuple[str, ...] = tuple(SETS), images: FakeImages = texture
-) -> Path:
-    """Write a tiny AffectNet for tests, with contempt, and return what to give as `root`.
-
-    Args:
-        root: a folder, made if it is not there.
-        per_class: images of each expression in each set.
-        sets: the set folders to write.
-        images: (label in the order of `EXPRESSIONS`, 7 for contempt; running number) -> uint8 (H, W) or (H, W, 3). The
-            number is different for every image.
-    """
-    number = 0
-    for set_name in sets:
-        for folder in ("images", "annotations"):
-            (root / set_name / folder).mkdir(parents=True, exist_ok=True)
-        for label, shown in enumerate((*EXPRESSIONS, "contempt")):
-            for _ in range(per_class):
-                image = Image.fromarray(images(label, number))
-                image.save(root / set_name / "images" / f"{number}.jpg", quality=95)
-                np.save(
-                    root / set_name / "annotations" / f"{number}_exp.npy", np.array(str(CODES.index(shown)))
-                )
-                number += 1
-    return root

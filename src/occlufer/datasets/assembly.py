@@ -1,83 +1,144 @@
-"""From a table of listed faces to the manifest that is used: the steps that every adapter shares."""
+"""From what an adapter lists to the manifest that is used: settings and steps that all adapters share."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import final
 
 import pandas as pd
 
 from occlufer.datasets.base import FaceDataset
+from occlufer.datasets.counts import Counts, check_counts
+from occlufer.datasets.layouts import existing_root, no_such_set
 from occlufer.datasets.manifest import Manifest, named
-from occlufer.datasets.splits import (
-    DUPLICATE_POLICIES,
-    assign_splits,
-    carve_validation,
-    drop_leaks,
-    limit_faces,
-)
+from occlufer.datasets.splits import assign_splits, carve_validation, drop_leaks, limit_faces
 from occlufer.datasets.stores import ImageStore, Source, in_threads
 from occlufer.types import EXPRESSIONS, DatasetError, UInt8Array, unknown_name
 
-UNREADABLE_POLICIES = ("skip", "error")
+_POLICIES = {"duplicates": ("drop", "keep", "error"), "unreadable": ("skip", "error")}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assembly:
-    """How listed faces become a manifest; raises `DatasetError` for values that cannot be.
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What an adapter found on disk.
 
     Attributes:
-        validation_share: share of the training faces that becomes validation where the data have none, 0..1.
-        test_share: share of all faces that becomes test where the data have no splits at all, 0..1.
+        frame: the columns of a manifest; "train" throughout when the data have no splits.
+        store: where the images are.
+        notes: sentences about what was left out or odd.
+        classes: the expressions that must be there.
+    """
+
+    frame: pd.DataFrame
+    store: ImageStore
+    notes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = EXPRESSIONS
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class StoredFaces(FaceDataset):
+    """A manifest over stored images. An adapter says what its set is called, where it lies, and which faces it holds.
+
+    Adapters are dataclasses too: their own settings are further fields, and unknown settings are a `TypeError`.
+
+    Args:
+        root: the folder or file that holds the set; None raises with the way to give one.
+        name: short name for caches and run folders.
+        validation_share: share of the training faces that becomes validation where the data have none, over 0 and
+            below 1; of all faces where they have no splits.
+        test_share: share of all faces that becomes test where the data have no splits at all.
         split_seed: seed of both, and of `limit`; non-negative.
         duplicates: "drop" takes images that stand in two splits out of the earlier one (never out of test),
             "keep" only counts them, "error" refuses the dataset.
         unreadable: files that are empty or no image at all are left out and counted ("skip") or refused
-            ("error"). Only first bytes are looked at. A file that is damaged further on raises `ImageError`
-            when it is
-            loaded: the landmark preparation counts it as a miss, which takes it out of every condition.
+            ("error"). Only first bytes are looked at: a file that is damaged further on raises `ImageError` when it
+            is loaded, and the landmark preparation counts it as a miss, which takes it out of every condition.
         limit: at most so many faces a split, stratified and seeded, for a quick look; None for all.
+
+    Raises:
+        DatasetError: a value out of its range, a missing root, another layout, an empty class, leaks under
+            `duplicates=error`, unreadable files under `unreadable=error`.
     """
 
-    validation_share: float
-    test_share: float
-    split_seed: int
-    duplicates: str
-    unreadable: str
-    limit: int | None
+    root: str | Path | None
+    name: str
+    validation_share: float = 0.1
+    test_share: float = 0.1
+    split_seed: int = 0
+    duplicates: str = "drop"
+    unreadable: str = "skip"
+    limit: int | None = None
+
+    # Not annotated, so that they are no settings.
+    title = "faces"  # what the set is called
+    option = ""  # the adapter's file in conf/dataset/
+    wanted = "a folder"  # what `root` should be, as a noun phrase
 
     def __post_init__(self) -> None:
-        if self.duplicates not in DUPLICATE_POLICIES:
-            raise DatasetError(unknown_name("dataset.duplicates", str(self.duplicates), DUPLICATE_POLICIES))
-        if self.unreadable not in UNREADABLE_POLICIES:
-            raise DatasetError(unknown_name("dataset.unreadable", str(self.unreadable), UNREADABLE_POLICIES))
-        for name, share in (("validation_share", self.validation_share), ("test_share", self.test_share)):
+        """Find, list and assemble; `root` becomes the absolute path of what was found."""
+        self.check()
+        given = existing_root(self.root, name=self.name, wanted=self.wanted)
+        place = self.locate(given)
+        if place is None:
+            raise self.not_found(given)
+        self.root = place
+        listing = self.list_faces(place)
+        self._store = listing.store
+        self.manifest, more, self._digests = self._assembled(listing)
+        self.notes = (*listing.notes, *more)
+
+    def check(self) -> None:
+        """Refuse settings that cannot be, before anything is read; raises `DatasetError`."""
+        for key, known in _POLICIES.items():
+            one_of(key, getattr(self, key), known)
+        for key in ("validation_share", "test_share"):
+            share = getattr(self, key)
             if not isinstance(share, int | float) or not 0 < share < 1:
-                raise DatasetError(f"dataset.{name}={share}: wanted a number over 0 and below 1.")
-        if not isinstance(self.split_seed, int) or self.split_seed < 0:
-            raise DatasetError(f"dataset.split_seed={self.split_seed}: wanted a whole number, 0 or more.")
+                raise DatasetError(f"dataset.{key}={share}: wanted a number over 0 and below 1.")
+        whole("split_seed", self.split_seed, 0)
         if self.limit is not None and not isinstance(self.limit, int):
             raise DatasetError(f"dataset.limit={self.limit}: wanted a whole number, or null for all faces.")
 
-    def assemble(
-        self, frame: pd.DataFrame, store: ImageStore, *, name: str, classes: tuple[str, ...]
-    ) -> tuple[Manifest, tuple[str, ...], dict[Source, bytes]]:
-        """Leave out what is no image, carve missing splits, take out leaks, limit.
+    @abstractmethod
+    def locate(self, root: Path) -> Path | None:
+        """The folder or file of the set that `root`, which exists, means; None when the set is not there."""
 
-        Args:
-            frame: the columns of a manifest; "train" throughout when there are no splits yet.
-            store: where the images are.
-            name: the dataset's name.
-            classes: the expressions that must be there.
+    @abstractmethod
+    def list_faces(self, root: Path) -> Listing:
+        """All faces below what `locate` found; no image is decoded."""
 
-        Returns:
-            The manifest, sentences for the dataset's notes, and digests computed on the way, by source.
-        """
-        readable, skipped = self._leave_out_unreadable(frame, store, name)
-        manifest = Manifest.from_frame(readable, name=name, classes=classes)
+    @final
+    def not_found(self, root: Path) -> DatasetError:
+        """The error for a root that does not hold the set, to be raised by the caller."""
+        return no_such_set(root, name=self.name, title=self.title, option=self.option, wanted=self.wanted)
+
+    @final
+    def count_notes(self, frame: pd.DataFrame, published: Counts) -> tuple[str, ...]:
+        """See `occlufer.datasets.counts.check_counts`; splits of which there are no faces are not compared."""
+        there = {split: sizes for split, sizes in published.items() if split in set(frame["split"])}
+        return check_counts(frame, there, name=self.name, title=self.title)
+
+    def load_image(self, index: int) -> UInt8Array:
+        """Read one image, uint8 RGB (H, W, 3); raises `ImageError` when it cannot be decoded."""
+        return self._store.load(self.manifest.row(index).source)
+
+    def content_digest(self, index: int) -> bytes:
+        """16 bytes (BLAKE2b) of the stored image; computed at the first call, then remembered."""
+        source = self.manifest.row(index).source
+        digest = self._digests.get(source)
+        if digest is None:
+            digest = self._digests[source] = self._store.digest(source)
+        return digest
+
+    def _assembled(self, listing: Listing) -> tuple[Manifest, tuple[str, ...], dict[Source, bytes]]:
+        """Leave out what is no image, carve missing splits, take out leaks, limit."""
+        readable, skipped = self._leave_out_unreadable(listing.frame, listing.store)
+        manifest = Manifest.from_frame(readable, name=self.name, classes=listing.classes)
         manifest, carved = self._bring_splits(manifest)
-        manifest, leaks, digests = drop_leaks(manifest, store, policy=self.duplicates)
+        manifest, leaks, digests = drop_leaks(manifest, listing.store, policy=self.duplicates)
         notes = (*skipped, *carved, *leaks, *_shared_subjects(manifest))
         if self.limit is not None:
             manifest = limit_faces(manifest, limit=self.limit, seed=self.split_seed)
@@ -85,7 +146,7 @@ class Assembly:
         return manifest, notes, digests
 
     def _leave_out_unreadable(
-        self, frame: pd.DataFrame, store: ImageStore, name: str
+        self, frame: pd.DataFrame, store: ImageStore
     ) -> tuple[pd.DataFrame, tuple[str, ...]]:
         problems = in_threads(store.problem, frame["source"].tolist())
         offenders = [f"{key} {what}" for key, what in zip(frame["key"], problems, strict=True) if what]
@@ -93,7 +154,7 @@ class Assembly:
             return frame, ()
         if self.unreadable == "error":
             raise DatasetError(
-                f"{name}: files that are not images: {named(offenders)}. Remove or replace them, or say "
+                f"{self.name}: files that are not images: {named(offenders)}. Remove or replace them, or say "
                 "dataset.unreadable=skip to leave them out and count them."
             )
         return frame[[not what for what in problems]], (f"Left out as unreadable: {named(offenders)}.",)
@@ -122,61 +183,16 @@ class Assembly:
         return carved, (f"{sizes} faces were carved out of train, {way}, split_seed {self.split_seed}.",)
 
 
-class StoredFaces(FaceDataset):
-    """A manifest over an image store: what all adapters of stored images have in common."""
-
-    _store: ImageStore
-    _digests: dict[Source, bytes]
-
-    def _assemble(
-        self,
-        assembly: Assembly,
-        frame: pd.DataFrame,
-        store: ImageStore,
-        *,
-        classes: tuple[str, ...] = EXPRESSIONS,
-        notes: Iterable[str] = (),
-    ) -> None:
-        """End a constructor: the listed faces become the manifest; `notes` come before those of the assembly."""
-        self._store = store
-        self.manifest, more, self._digests = assembly.assemble(frame, store, name=self.name, classes=classes)
-        self.notes = (*notes, *more)
-
-    def load_image(self, index: int) -> UInt8Array:
-        """Read one image, uint8 RGB (H, W, 3); raises `ImageError` when it cannot be decoded."""
-        return self._store.load(self.manifest.row(index).source)
-
-    def content_digest(self, index: int) -> bytes:
-        """16 bytes (BLAKE2b) of the stored image; computed at the first call, then remembered."""
-        source = self.manifest.row(index).source
-        digest = self._digests.get(source)
-        if digest is None:
-            digest = self._digests[source] = self._store.digest(source)
-        return digest
+def one_of(key: str, found: object, known: Iterable[str]) -> None:
+    """Refuse a setting `dataset.<key>` that is none of the known words; raises `DatasetError`."""
+    if found not in (choices := tuple(known)):
+        raise DatasetError(unknown_name(f"dataset.{key}", str(found), choices))
 
 
-def existing_root(root: str | Path | None, *, name: str, wanted: str) -> Path:
-    """The absolute path of `dataset.root`.
-
-    Raises:
-        DatasetError: none was given, nothing is there, or it is an archive. `wanted` says what should be
-            there.
-    """
-    if root is None or not str(root).strip():
-        raise DatasetError(f"{name}: no root was given. Say dataset.root=DIR, where DIR is {wanted}.")
-    path = Path(root).expanduser().absolute()
-    if not path.exists():
-        above = next(parent for parent in path.parents if parent.exists())
-        raise DatasetError(
-            f"{name}: dataset.root={root} does not exist ({above} does). Give dataset.root=DIR, "
-            f"where DIR is {wanted}."
-        )
-    if path.is_file() and path.suffix.lower() in {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"}:
-        raise DatasetError(
-            f"{name}: dataset.root={root} is an archive. Unzip it first, then give "
-            f"dataset.root=DIR, where DIR is {wanted}."
-        )
-    return path
+def whole(key: str, found: object, least: int) -> None:
+    """Refuse a setting `dataset.<key>` that is no whole number of at least `least`; raises `DatasetError`."""
+    if not isinstance(found, int) or found < least:
+        raise DatasetError(f"dataset.{key}={found}: wanted a whole number, {least} or more.")
 
 
 def _shared_subjects(manifest: Manifest) -> Iterable[str]:

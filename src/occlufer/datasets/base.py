@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import final
 
 from occlufer.datasets.manifest import Manifest
 from occlufer.types import FaceSample, FloatArray, UInt8Array
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How one set lies on disk.
+
+    Attributes:
+        title: what to call it.
+        option: the adapter's file in conf/dataset/.
+        signs: patterns of paths below the folder that is to be given as `dataset.root`; all must be there.
+            Matched without regard to case, `*` and `?` within one part of a path.
+    """
+
+    title: str
+    option: str
+    signs: tuple[str, ...]
 
 
 class FaceDataset(ABC):
@@ -18,12 +35,14 @@ class FaceDataset(ABC):
         notes: sentences about what was dropped or odd, for the run's record and the report.
         covered: whether the images show faces that are covered already (published masked sets, real headsets). No
             landmarks are looked for in them, and no occluder is placed: they are used as they are.
+        layouts: how the set may lie on disk, by which a root that was meant for another dataset is known.
     """
 
     name: str
     manifest: Manifest
     notes: tuple[str, ...] = ()
     covered: bool = False
+    layouts: tuple[Layout, ...] = ()
 
     @abstractmethod
     def load_image(self, index: int) -> UInt8Array:

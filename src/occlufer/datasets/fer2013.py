@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 import pandas as pd
-from PIL import Image
 
-from occlufer.datasets.assembly import Assembly, StoredFaces, existing_root
-from occlufer.datasets.counts import Counts, check_counts
-from occlufer.datasets.fakes import FakeImages, grey48, texture
-from occlufer.datasets.fer2013_csv import CSV_NAMES, read_csv, write_csv
-from occlufer.datasets.layouts import wrong_layout
-from occlufer.datasets.stores import ArrayStore, FileStore, ImageStore
+from occlufer.datasets.assembly import Listing, StoredFaces, one_of
+from occlufer.datasets.base import Layout
+from occlufer.datasets.counts import Counts
+from occlufer.datasets.fer2013_csv import CSV_NAMES, read_csv
+from occlufer.datasets.stores import ArrayStore, FileStore
 from occlufer.datasets.trees import DEFAULT_SPLITS, FolderMap, read_tree, subfolders
-from occlufer.types import EXPRESSIONS, DatasetError, UInt8Array, unknown_name
+from occlufer.types import EXPRESSIONS
 
 FOLDERS: dict[str, str] = {
     "angry": "anger",
@@ -33,11 +31,6 @@ _TRAIN = dict(zip(EXPRESSIONS, (3995, 436, 4097, 7215, 4965, 4830, 3171), strict
 _PUBLIC = dict(zip(EXPRESSIONS, (467, 56, 496, 895, 607, 653, 415), strict=True))
 _PRIVATE = dict(zip(EXPRESSIONS, (491, 55, 528, 879, 626, 594, 416), strict=True))
 
-_WANTED = (
-    "FER2013 unpacked: a folder with train/ and test/ (class folders angry, disgust, fear, happy, neutral, "
-    "sad, surprise), or one of the files fer2013.csv, icml_face_data.csv, train.csv, or the "
-    "folder that holds it"
-)
 _CARVED_TEST = (
     "This copy of FER2013 has no test part: it was carved out of train, so that figures cannot be compared "
     "with published ones."
@@ -45,6 +38,7 @@ _CARVED_TEST = (
 
 
 @final
+@dataclass(kw_only=True, eq=False, repr=False)
 class FER2013(StoredFaces):
     """FER2013, 48x48 grey faces, as it comes: `{train,test}/<class>/` folders or one of three csv layouts.
 
@@ -59,127 +53,78 @@ class FER2013(StoredFaces):
     A csv file is parsed at once into a uint8 array (83 MB for all 35,887 faces), which pickling copies.
 
     Args:
-        root: the folder or csv file; None raises with the way to give one. A folder may hold it one level
-            down in a folder `fer2013`.
-        name: short name for caches and run folders.
+        root: the folder or csv file. A folder may hold it one level down in a folder `fer2013`.
         public_test: "validation", or "test": then both halves of the published test part are tested on, and
             validation is carved out of train.
-        validation_share, test_share, split_seed, duplicates, unreadable, limit: see
-            `occlufer.datasets.assembly.Assembly`.
-
-    Raises:
-        DatasetError: a missing root, another layout, an unknown or empty class folder, a csv file with a
-            missing column, a bad label, usage or pixel (the line is named), leaks under `duplicates=error`,
-            unreadable files under `unreadable=error`.
     """
 
-    def __init__(
-        self,
-        *,
-        root: str | Path | None,
-        name: str = "fer2013",
-        public_test: str = "validation",
-        validation_share: float = 0.1,
-        test_share: float = 0.1,
-        split_seed: int = 0,
-        duplicates: str = "drop",
-        unreadable: str = "skip",
-        limit: int | None = None,
-    ) -> None:
-        assembly = Assembly(
-            validation_share=validation_share,
-            test_share=test_share,
-            split_seed=split_seed,
-            duplicates=duplicates,
-            unreadable=unreadable,
-            limit=limit,
+    name: str = "fer2013"
+    public_test: str = "validation"
+    title = "FER2013"
+    option = "fer2013"
+    wanted = (
+        "FER2013 unpacked: a folder with train/ and test/ (class folders angry, disgust, fear, happy, neutral, "
+        "sad, surprise), or one of the files fer2013.csv, icml_face_data.csv, train.csv, or the "
+        "folder that holds it"
+    )
+    layouts = (
+        Layout("FER2013's csv file", option, ("fer2013.csv",)),
+        Layout("FER2013's csv file", option, ("icml_face_data.csv",)),
+        Layout("FER2013's folders", option, ("train/angry/Training_*", "test/angry")),
+    )
+
+    def check(self) -> None:
+        """Refuse other parts for PublicTest too."""
+        super().check()
+        one_of("public_test", self.public_test, ("validation", "test"))
+
+    def locate(self, root: Path) -> Path | None:
+        """The csv file, or the folder that holds train/, that `root` means."""
+        if root.is_file():
+            return root if root.suffix.lower() == ".csv" else None
+        inner = [folder for folder in subfolders(root) if folder.name.lower() == "fer2013"]
+        for folder in (root, *inner):
+            if any(below.name.lower() in DEFAULT_SPLITS for below in subfolders(folder)):
+                return folder
+            for csv_name in CSV_NAMES:
+                if (folder / csv_name).is_file():
+                    return folder / csv_name
+        return None
+
+    def list_faces(self, root: Path) -> Listing:
+        """The rows of the csv file, or the images of the tree."""
+        listing = self._from_csv(root) if root.is_file() else self._from_folders(root)
+        frame = listing.frame
+        carved = (_CARVED_TEST,) if set(frame["split"]) == {"train"} else ()
+        counts = self.count_notes(frame, _published(frame))
+        return Listing(frame, listing.store, (*listing.notes, *carved, *counts))
+
+    def _from_csv(self, path: Path) -> Listing:
+        table = read_csv(path)
+        table.frame["split"] = table.frame["split"].replace("validation", self.public_test)
+        return Listing(table.frame, ArrayStore(table.images_NHW))
+
+    def _from_folders(self, root: Path) -> Listing:
+        tree = read_tree(
+            root,
+            name=self.name,
+            classes=FolderMap("class", FOLDERS, tuple(FOLDERS)),
+            splits=FolderMap("split", DEFAULT_SPLITS, ()),
         )
-        if public_test not in (known := ("validation", "test")):
-            raise DatasetError(unknown_name("dataset.public_test", str(public_test), known))
-        self.name = name
-        self.root = _locate(existing_root(root, name=name, wanted=_WANTED), name)
-        frame, store, notes = _read(self.root, name, public_test)
-        if set(frame["split"]) == {"train"}:
-            notes = (*notes, _CARVED_TEST)
-        self._assemble(assembly, frame, store, notes=notes)
-        self.notes = (*self.notes, *check_counts(frame, _published(frame), name=name, title="FER2013"))
+        frame = tree.frame
+        file_name = frame["source"].str.rsplit("/", n=1).str[-1]
+        in_test = frame["split"] == "test"
+        if (
+            "validation" not in tree.split_folders
+            and (in_test & file_name.str.startswith("PrivateTest")).any()
+        ):
+            frame.loc[in_test & file_name.str.startswith("PublicTest"), "split"] = self.public_test
+        return Listing(frame, FileStore(root), tree.notes)
 
 
 def _published(frame: pd.DataFrame) -> Counts:
     """The published counts of the parts that a copy of FER2013 is in."""
-    present = set(frame["split"])
-    if "validation" in present:
+    if "validation" in set(frame["split"]):
         return {"train": _TRAIN, "validation": _PUBLIC, "test": _PRIVATE}
     both = {expression: _PUBLIC[expression] + _PRIVATE[expression] for expression in EXPRESSIONS}
-    return {"train": _TRAIN, "test": both} if "test" in present else {"train": _TRAIN}
-
-
-def _locate(root: Path, name: str) -> Path:
-    """The csv file, or the folder that holds train/, that `root` means."""
-    if root.is_file():
-        if root.suffix.lower() != ".csv":
-            raise DatasetError(f"{name}: {root} is neither a folder nor a csv file. Wanted: {_WANTED}.")
-        return root
-    inner = [folder for folder in subfolders(root) if folder.name.lower() == "fer2013"]
-    for folder in (root, *inner):
-        if any(below.name.lower() in DEFAULT_SPLITS for below in subfolders(folder)):
-            return folder
-        for csv_name in CSV_NAMES:
-            if (folder / csv_name).is_file():
-                return folder / csv_name
-    raise wrong_layout(root, name=name, title="FER2013", option="fer2013", wanted=_WANTED)
-
-
-def _read(root: Path, name: str, public_test: str) -> tuple[pd.DataFrame, ImageStore, tuple[str, ...]]:
-    if root.is_file():
-        table = read_csv(root)
-        table.frame["split"] = table.frame["split"].replace("validation", public_test)
-        return table.frame, ArrayStore(table.images_NHW), ()
-    tree = read_tree(
-        root,
-        name=name,
-        classes=FolderMap("class", FOLDERS, tuple(FOLDERS)),
-        splits=FolderMap("split", DEFAULT_SPLITS, ()),
-    )
-    frame = tree.frame
-    file_name = frame["source"].str.rsplit("/", n=1).str[-1]
-    in_test = frame["split"] == "test"
-    if "validation" not in tree.split_folders and (in_test & file_name.str.startswith("PrivateTest")).any():
-        frame.loc[in_test & file_name.str.startswith("PublicTest"), "split"] = public_test
-    return frame, FileStore(root), tree.notes
-
-
-def make_fake(
-    root: Path,
-    *,
-    layout: str = "folders",
-    per_class: int = 4,
-    private_test: bool = False,
-    images: FakeImages = texture,
-) -> Path:
-    """Write a tiny FER2013 for tests and return what to give as `root`.
-
-    Args:
-        root: a folder, made if it is not there.
-        layout: "folders", "fer2013.csv", "icml_face_data.csv" or "train.csv".
-        per_class: images of each expression in each part (Training, PublicTest, and PrivateTest if asked
-            for).
-        private_test: write PrivateTest too.
-        images: (label in the order of `EXPRESSIONS`, running number) -> uint8 (H, W) or (H, W, 3); made grey
-            and 48x48. The number is different for every image.
-    """
-    usages = ("Training", "PublicTest", "PrivateTest")[: 3 if private_test else 2]
-    faces: list[tuple[str, int, UInt8Array]] = []
-    for usage in usages if layout != "train.csv" else ("Training",):
-        for label in range(len(EXPRESSIONS)):
-            for _ in range(per_class):
-                faces.append((usage, label, grey48(images(label, len(faces)))))
-    root.mkdir(parents=True, exist_ok=True)
-    if layout != "folders":
-        return write_csv(root / layout, faces)
-    folder_of: Mapping[str, str] = {expression: folder for folder, expression in FOLDERS.items()}
-    for number, (usage, label, image) in enumerate(faces):
-        folder = root / ("train" if usage == "Training" else "test") / folder_of[EXPRESSIONS[label]]
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(folder / f"{usage}_{number:08d}.jpg", quality=95)
-    return root
+    return {"train": _TRAIN, "test": both}

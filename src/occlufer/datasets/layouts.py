@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import Path
 
+from occlufer import datasets
+from occlufer.datasets.base import FaceDataset, Layout
 from occlufer.types import DatasetError
 
 _ENTRIES_SEEN = 2000  # of a folder; folders of images may hold hundreds of thousands
@@ -15,51 +18,37 @@ _FOLDERS_SEEN = 40  # of those below a folder
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar")
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How one set lies on disk.
+def known_layouts() -> list[Layout]:
+    """Those of all adapters here, and of the user's own that are loaded; more signs tell more, and come first."""
+    for module in pkgutil.iter_modules(datasets.__path__, f"{datasets.__name__}."):
+        importlib.import_module(module.name)
+    adapters = FaceDataset.__subclasses__()
+    for adapter in adapters:  # grows as it is walked
+        adapters += adapter.__subclasses__()
+    found = dict.fromkeys(layout for adapter in adapters for layout in adapter.layouts)
+    return sorted(found, key=lambda layout: -len(layout.signs))
 
-    Attributes:
-        title: what to call it.
-        option: the adapter's file in conf/dataset/.
-        signs: patterns of paths below the folder that is to be given as `dataset.root`; all must be there.
-            Matched without regard to case, `*` and `?` within one part of a path.
+
+def existing_root(root: str | Path | None, *, name: str, wanted: str) -> Path:
+    """The absolute path of `dataset.root`.
+
+    Raises:
+        DatasetError: none was given, nothing is there, or it is an archive. `wanted` says what should be there.
     """
-
-    title: str
-    option: str
-    signs: tuple[str, ...]
-
-
-# The more telling first: of one folder, the first that fits is named.
-LAYOUTS: tuple[Layout, ...] = (
-    Layout("RAF-DB's official layout", "rafdb", ("basic/EmoLabel/list_pa*tition_label.txt", "basic/Image")),
-    Layout("RAF-DB's official layout", "rafdb", ("EmoLabel/list_pa*tition_label.txt", "Image")),
-    Layout("RAF-DB's mirror layout", "rafdb", ("DATASET/train/1", "DATASET/train/7")),
-    Layout("RAF-DB's mirror layout", "rafdb", ("train/1/train_*.*", "train/7")),
-    Layout("FERPlus", "ferplus", ("fer2013new.csv",)),
-    Layout("FER2013's csv file", "fer2013", ("fer2013.csv",)),
-    Layout("FER2013's csv file", "fer2013", ("icml_face_data.csv",)),
-    Layout("FER2013's folders", "fer2013", ("train/angry/Training_*", "test/angry")),
-    Layout("MaskedFER2023", "masked_fer2023", ("M-FER2013*",)),
-    Layout("MaskedCK+", "masked_ckplus", ("M-CK+*",)),
-    Layout("CK+'s official layout", "ckplus", ("cohn-kanade-images/S*", "Emotion/S*")),
-    Layout("CK+48's class folders", "ckplus", ("CK+48/anger",)),
-    Layout("CK+48's class folders", "ckplus", ("anger/S???_???_*.png", "contempt/S???_???_*.png")),
-    Layout("CK+'s csv file", "ckplus", ("ckextended.csv",)),
-    Layout("AffectNet", "affectnet", ("train_set/annotations", "train_set/images")),
-    Layout("AffectNet", "affectnet", ("val_set/annotations", "val_set/images")),
-    Layout("KDEF", "kdef", ("KDEF/?F01",)),
-    Layout("KDEF", "kdef", ("?F01/?F01??*.jpg",)),
-    Layout("JAFFE", "jaffe", ("??.??*.*.tiff",)),
-    Layout("EmoHeVRDB-SI", "emohevrdb", ("emoji-hero-vr-db-si/*_set",)),
-    Layout("EmoHeVRDB-SI", "emohevrdb", ("training_set/Anger", "test_set/Anger")),
-    Layout("a tree of split and class folders", "image_folder", ("train/hap*",)),
-    Layout("a tree of class folders", "image_folder", ("hap*", "surprise*")),
-)
+    if root is None or not str(root).strip():
+        raise DatasetError(f"{name}: no root was given. Say dataset.root=DIR, where DIR is {wanted}.")
+    path = Path(root).expanduser().absolute()
+    if not path.exists():
+        above = next(parent for parent in path.parents if parent.exists())
+        fault = f"does not exist ({above} does). Give"
+    elif path.is_file() and path.name.lower().endswith((*_ARCHIVES, ".gz")):
+        fault = "is an archive. Unzip it first, then give"
+    else:
+        return path
+    raise DatasetError(f"{name}: dataset.root={root} {fault} dataset.root=DIR, where DIR is {wanted}.")
 
 
-def wrong_layout(root: Path, *, name: str, title: str, option: str, wanted: str) -> DatasetError:
+def no_such_set(root: Path, *, name: str, title: str, option: str, wanted: str) -> DatasetError:
     """The error for a root in which an adapter does not find its set, to be raised by the caller.
 
     Args:
@@ -87,7 +76,10 @@ def wrong_layout(root: Path, *, name: str, title: str, option: str, wanted: str)
 def nearest_layout(folder: Path, option: str) -> str | None:
     """What to say instead of `folder`, None when no known layout is near; the adapter asked for comes first."""
     near = [
-        (place, layout) for place in _around(folder) for layout in LAYOUTS if _fits(layout, place, folder)
+        (place, layout)
+        for place in _around(folder)
+        for layout in known_layouts()
+        if _fits(layout, place, folder)
     ]
     if any(place == folder and layout.option == option for place, layout in near):
         return None  # it lies where it should: the fault is another

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 import pandas as pd
-from PIL import Image
 
-from occlufer.datasets.assembly import Assembly, StoredFaces, existing_root
-from occlufer.datasets.fakes import FakeImages, grey48, texture
+from occlufer.datasets.assembly import Listing, StoredFaces, one_of
+from occlufer.datasets.base import Layout
 from occlufer.datasets.fer2013 import FOLDERS
-from occlufer.datasets.layouts import wrong_layout
 from occlufer.datasets.manifest import named
 from occlufer.datasets.stores import FileStore
 from occlufer.datasets.trees import DEFAULT_SPLITS, FolderMap, read_tree, subfolders
-from occlufer.types import EXPRESSIONS, DatasetError, ImageError, unknown_name
+from occlufer.types import EXPRESSIONS, DatasetError, ImageError
 
 COLLECTIONS: dict[str, str] = {"M-FER2013": "masked_fer2023", "M-CK+": "masked_ckplus"}
 """Folder of the published archive -> option of the group dataset."""
@@ -36,6 +35,7 @@ _FER2013 = {
 
 
 @final
+@dataclass(kw_only=True, eq=False, repr=False)
 class MaskedFaces(StoredFaces):
     """FER2013 or CK+ with masks drawn on the faces by MaskTheFace, as the authors of study B published them.
 
@@ -50,97 +50,70 @@ class MaskedFaces(StoredFaces):
     sets hold is not known here: for MaskedFER2023 a note says when a class has more than FER2013 itself.
 
     Args:
-        root: the folder that holds the collection's folder, or that folder itself; None raises with the way to
-            give one.
+        root: the folder that holds the collection's folder, or that folder itself.
         collection: "M-FER2013" or "M-CK+", the beginning of the folder's name.
-        name: short name for caches and run folders.
         cropped: use the cropped version (`M-CK+_cropped`), or the whole faces (`M-CK+`).
         resplit: throw the published train and test parts together and split anew, by subject where they are known;
-            figures are then not comparable with published ones.
-        validation_share, test_share, split_seed, duplicates, unreadable, limit: see
-            `occlufer.datasets.assembly.Assembly`; `test_share` counts where there is no test folder or under
-            `resplit`.
-
-    Raises:
-        DatasetError: an unknown collection, a missing root, another layout, an unknown or empty class folder, a file
-            of MaskedCK+ without a subject in its name, leaks under `duplicates=error`, unreadable files under
-            `unreadable=error`.
+            figures are then not comparable with published ones. `test_share` counts there, and where there is no test
+            folder.
     """
 
+    collection: str
+    cropped: bool = True
+    resplit: bool = False
+    test_share: float = 0.2
     covered = True
+    layouts = (
+        Layout("MaskedFER2023", "masked_fer2023", ("M-FER2013*",)),
+        Layout("MaskedCK+", "masked_ckplus", ("M-CK+*",)),
+    )
 
-    def __init__(
-        self,
-        *,
-        root: str | Path | None,
-        collection: str,
-        name: str,
-        cropped: bool = True,
-        resplit: bool = False,
-        validation_share: float = 0.1,
-        test_share: float = 0.2,
-        split_seed: int = 0,
-        duplicates: str = "drop",
-        unreadable: str = "skip",
-        limit: int | None = None,
-    ) -> None:
-        assembly = Assembly(
-            validation_share=validation_share,
-            test_share=test_share,
-            split_seed=split_seed,
-            duplicates=duplicates,
-            unreadable=unreadable,
-            limit=limit,
+    def check(self) -> None:
+        """Refuse unknown collections too; from here on it is known what the set is called."""
+        super().check()
+        one_of("collection", self.collection, COLLECTIONS)
+        self.option = COLLECTIONS[self.collection]
+        self.title = _folder(self.collection, self.cropped)
+        self.wanted = (
+            f"a folder {self.title} with train/ and test/ (class folders {', '.join(FOLDERS)}), or the folder that "
+            "holds it"
         )
-        if collection not in COLLECTIONS:
-            raise DatasetError(unknown_name("dataset.collection", str(collection), COLLECTIONS))
-        self.name = name
-        wanted = _wanted(collection, cropped)
-        self.root = _locate(existing_root(root, name=name, wanted=wanted), collection, cropped, name)
+
+    def locate(self, root: Path) -> Path | None:
+        """The collection's folder."""
+        other = _folder(self.collection, not self.cropped)
+        there = {place.name.lower(): place for place in (*subfolders(root), root)} if root.is_dir() else {}
+        if self.title.lower() not in there and other.lower() in there:
+            raise DatasetError(
+                f"{self.name}: {root} holds {other}, the {'whole faces' if self.cropped else 'cropped version'}, and "
+                f"no {self.title}. Say dataset.cropped={str(not self.cropped).lower()}, or unpack {self.title} too."
+            )
+        return there.get(self.title.lower())
+
+    def list_faces(self, root: Path) -> Listing:
+        """The images of the tree, with CK+'s subjects."""
         tree = read_tree(
-            self.root,
-            name=name,
+            root,
+            name=self.name,
             classes=FolderMap("class", FOLDERS, tuple(FOLDERS)),
             splits=FolderMap("split", DEFAULT_SPLITS, ()),
         )
-        store = FileStore(self.root)
-        frame, notes = tree.frame, [*tree.notes, *_size_notes(store, tree.frame, cropped)]
-        if collection == "M-CK+":
-            frame = _with_subjects(frame, name)
+        store = FileStore(root)
+        frame, notes = tree.frame, [*tree.notes, *_size_notes(store, tree.frame, self.cropped)]
+        if self.collection == "M-CK+":
+            frame = _with_subjects(frame, self.name)
         else:
             notes.extend(_more_than_fer2013(frame))
-        if resplit and tree.split_folders:
+        if self.resplit and tree.split_folders:
             frame = frame.assign(split="train")
             notes.append(
                 "The published train and test parts were thrown together and split anew (dataset.resplit)."
             )
-        self._assemble(assembly, frame, store, notes=notes)
+        return Listing(frame, store, tuple(notes))
 
 
 def _folder(collection: str, cropped: bool) -> str:
     return collection + "_cropped" * cropped
-
-
-def _wanted(collection: str, cropped: bool) -> str:
-    return (
-        f"a folder {_folder(collection, cropped)} with train/ and test/ (class folders {', '.join(FOLDERS)}), or the "
-        "folder that holds it"
-    )
-
-
-def _locate(root: Path, collection: str, cropped: bool, name: str) -> Path:
-    """The collection's folder that `root` means."""
-    folder, other = _folder(collection, cropped), _folder(collection, not cropped)
-    there = {place.name.lower(): place for place in (*subfolders(root), root)} if root.is_dir() else {}
-    if folder.lower() in there:
-        return there[folder.lower()]
-    if other.lower() in there:
-        raise DatasetError(
-            f"{name}: {root} holds {other}, the {'whole faces' if cropped else 'cropped version'}, and no {folder}. "
-            f"Say dataset.cropped={str(not cropped).lower()}, or unpack {folder} too."
-        )
-    option, wanted = COLLECTIONS[collection], _wanted(collection, cropped)
-    raise wrong_layout(root, name=name, title=folder, option=option, wanted=wanted)
 
 
 def _with_subjects(frame: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -180,33 +153,3 @@ def _more_than_fer2013(frame: pd.DataFrame) -> Iterator[str]:
             f"More faces than FER2013 has, from which they were made: {', '.join(larger)}. Do the class folders hold "
             "what their names say?"
         )
-
-
-def make_fake(
-    root: Path, *, collection: str, cropped: bool = True, per_class: int = 4, images: FakeImages = texture
-) -> Path:
-    """Write a tiny published set for tests and return what to give as `root`.
-
-    Args:
-        root: a folder, made if it is not there.
-        collection: "M-FER2013" or "M-CK+".
-        cropped: the version.
-        per_class: images of each expression in train and in test. Of M-CK+, each is another subject's, and the
-            two parts share none.
-        images: (label in the order of `EXPRESSIONS`, running number) -> uint8 (H, W) or (H, W, 3); made grey, and
-            48x24 or 48x48 pixels. The number is different for every image.
-    """
-    folder_of = {expression: folder for folder, expression in FOLDERS.items()}
-    number = 0
-    for split, first in (("train", 10), ("test", 500)):
-        for label, expression in enumerate(EXPRESSIONS):
-            within = root / _folder(collection, cropped) / split / folder_of[expression]
-            within.mkdir(parents=True, exist_ok=True)
-            for place in range(per_class):
-                image = Image.fromarray(grey48(images(label, number)))
-                stem = f"S{first + place:03d}_{label:03d}_{number:08d}"
-                if collection == "M-FER2013":
-                    stem = f"{'Training' if split == 'train' else 'PublicTest'}_{number:08d}"
-                image.resize(STRIP if cropped else (48, 48)).save(within / f"{stem}.png")
-                number += 1
-    return root

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import csv
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 import pandas as pd
-from PIL import Image
 
-from occlufer.datasets.assembly import Assembly, StoredFaces, existing_root
-from occlufer.datasets.counts import check_counts
-from occlufer.datasets.fakes import FakeImages, texture
-from occlufer.datasets.layouts import wrong_layout
+from occlufer.datasets.assembly import Listing, StoredFaces
+from occlufer.datasets.base import Layout
 from occlufer.datasets.manifest import COLUMNS, named
 from occlufer.datasets.rafdb_occlusions import only_occluded, rows_of_words
 from occlufer.datasets.stores import FileStore
@@ -41,15 +39,11 @@ PUBLISHED: dict[str, dict[str, int]] = {
 """Faces of the 12,271 for training and the 3,068 for testing."""
 
 _ORDER = ", ".join(f"{code} {expression}" for code, expression in CODES.items())
-_WANTED = (
-    "RAF-DB's basic expressions: the official folder basic/ with EmoLabel/list_patition_label.txt and "
-    "Image/aligned/, or the mirror's DATASET/train/ and DATASET/test/ with folders 1 to 7, or the folder that "
-    "holds one of them"
-)
 _NAME = re.compile(r"(train|test)_\d+(?=_aligned$|$)")
 
 
 @final
+@dataclass(kw_only=True, eq=False, repr=False)
 class RAFDB(StoredFaces):
     """RAF-DB's basic expressions, aligned 100x100 colour faces, from the official files or from the mirror's folders.
 
@@ -58,66 +52,61 @@ class RAFDB(StoredFaces):
     (`train_00001`), in both layouts. People are not known.
 
     Args:
-        root: the folder `basic` or the one that holds it; the mirror's `DATASET` or the one that holds it; None
-            raises with the way to give one.
+        root: the folder `basic` or the one that holds it; the mirror's `DATASET` or the one that holds it.
         occlusions: the list of test faces with real occlusions (Wang et al., "Region attention networks", 2020;
             `rafdb_occlusion_list.txt`); the test part is then these faces only. Its labels are checked against the
             dataset's. The type of occlusion, 1 to 4, becomes the manifest's column `occlusion_type`
             (0 elsewhere).
-        name: short name for caches and run folders.
-        validation_share, split_seed, duplicates, unreadable, limit: see
-            `occlufer.datasets.assembly.Assembly`.
 
-    Raises:
-        DatasetError: a missing root, another layout, a bad row in a label file or list (the line is named),
-            labels that disagree, class sizes of another label order, leaks under `duplicates=error`,
-            unreadable files under `unreadable=error`.
+    Labels that disagree between folders and tables, and class sizes of another label order, are a `DatasetError`.
     """
 
-    def __init__(
-        self,
-        *,
-        root: str | Path | None,
-        occlusions: str | Path | None = None,
-        name: str = "rafdb",
-        validation_share: float = 0.1,
-        split_seed: int = 0,
-        duplicates: str = "drop",
-        unreadable: str = "skip",
-        limit: int | None = None,
-    ) -> None:
-        assembly = Assembly(
-            validation_share=validation_share,
-            test_share=0.1,  # never carved: both layouts bring their test part
-            split_seed=split_seed,
-            duplicates=duplicates,
-            unreadable=unreadable,
-            limit=limit,
-        )
-        self.name = name
-        given = existing_root(root, name=name, wanted=_WANTED)
-        self.root, labels = _locate(given, name)
-        frame, notes = _read_official(self.root, labels, name) if labels else _read_mirror(self.root, name)
+    name: str = "rafdb"
+    occlusions: str | Path | None = None
+    title = "RAF-DB"
+    option = "rafdb"
+    wanted = (
+        "RAF-DB's basic expressions: the official folder basic/ with EmoLabel/list_patition_label.txt and "
+        "Image/aligned/, or the mirror's DATASET/train/ and DATASET/test/ with folders 1 to 7, or the folder that "
+        "holds one of them"
+    )
+    layouts = (
+        Layout(
+            "RAF-DB's official layout", option, ("basic/EmoLabel/list_pa*tition_label.txt", "basic/Image")
+        ),
+        Layout("RAF-DB's official layout", option, ("EmoLabel/list_pa*tition_label.txt", "Image")),
+        Layout("RAF-DB's mirror layout", option, ("DATASET/train/1", "DATASET/train/7")),
+        Layout("RAF-DB's mirror layout", option, ("train/1/train_*.*", "train/7")),
+    )
+
+    def locate(self, root: Path) -> Path | None:
+        """The folder with EmoLabel/, or that with the mirror's split folders."""
+        for place in (root / "basic", root):
+            if _label_file(place):
+                return place
+        for place in (root / "DATASET", root):
+            if place.is_dir() and any(_is_mirror_split(folder) for folder in subfolders(place)):
+                return place
+        return None
+
+    def list_faces(self, root: Path) -> Listing:
+        """The faces that the label file lists, or those in the mirror's folders."""
+        labels = _label_file(root)
+        frame, notes = _read_official(root, labels, self.name) if labels else _read_mirror(root, self.name)
         for split in PUBLISHED:
             if split not in set(frame["split"]):
-                raise DatasetError(f"{name}: {self.root} holds no {split} faces. Wanted: {_WANTED}.")
-        notes = (*notes, *check_counts(frame, PUBLISHED, name=name, title="RAF-DB"))
-        if occlusions is not None:
-            frame, more = only_occluded(frame, Path(occlusions).expanduser(), name=name, codes=CODES)
+                raise DatasetError(f"{self.name}: {root} holds no {split} faces. Wanted: {self.wanted}.")
+        notes = (*notes, *self.count_notes(frame, PUBLISHED))
+        if self.occlusions is not None:
+            path = Path(self.occlusions).expanduser()
+            frame, more = only_occluded(frame, path, name=self.name, codes=CODES)
             notes = (*notes, *more)
-        self._assemble(assembly, frame, FileStore(self.root), notes=notes)
+        return Listing(frame, FileStore(root), notes)
 
 
-def _locate(root: Path, name: str) -> tuple[Path, Path | None]:
-    """Where the images lie below, and the official label file, None for the mirror."""
-    for place in (root / "basic", root):
-        for spelling in LABEL_FILES:
-            if (place / "EmoLabel" / spelling).is_file():
-                return place, place / "EmoLabel" / spelling
-    for place in (root / "DATASET", root):
-        if place.is_dir() and any(_is_mirror_split(folder) for folder in subfolders(place)):
-            return place, None
-    raise wrong_layout(root, name=name, title="RAF-DB", option="rafdb", wanted=_WANTED)
+def _label_file(place: Path) -> Path | None:
+    files = (place / "EmoLabel" / spelling for spelling in LABEL_FILES)
+    return next((path for path in files if path.is_file()), None)
 
 
 def _is_mirror_split(folder: Path) -> bool:
@@ -218,51 +207,3 @@ def _check_table(frame: pd.DataFrame, table: Path, name: str) -> None:
             f"{name}: {table.name} and the folders disagree: {named(wrong)}. Wanted, in both: {_ORDER}. Unpack "
             "the dataset again."
         )
-
-
-def make_fake(
-    root: Path,
-    *,
-    layout: str = "official",
-    per_class: int = 4,
-    label_file: str = LABEL_FILES[0],
-    images: FakeImages = texture,
-) -> Path:
-    """Write a tiny RAF-DB for tests, with `rafdb_occlusion_list.txt` beside it, and return what to give as `root`.
-
-    The list names every second test face and, as the real one, ends its lines by CR LF and has a row twice.
-
-    Args:
-        root: a folder, made if it is not there.
-        layout: "official" or "mirror".
-        per_class: images of each expression in each part.
-        label_file: the spelling of the official label file.
-        images: (label in the order of `EXPRESSIONS`, running number) -> uint8 (H, W) or (H, W, 3). The number is
-            different for every image.
-    """
-    codes = {expression: code for code, expression in CODES.items()}
-    rows: dict[str, list[tuple[str, str]]] = {split: [] for split in PUBLISHED}
-    number = 0
-    for split, named_faces in rows.items():
-        for label, expression in enumerate(EXPRESSIONS):
-            for _ in range(per_class):
-                number += 1
-                stem = f"{split}_{number:0{5 if split == 'train' else 4}d}"
-                within = Path("basic/Image/aligned")
-                if layout == "mirror":
-                    within = Path("DATASET") / split / codes[expression]
-                (root / within).mkdir(parents=True, exist_ok=True)
-                Image.fromarray(images(label, number)).save(root / within / f"{stem}_aligned.jpg", quality=95)
-                named_faces.append((stem, codes[expression]))
-    if layout == "mirror":
-        for split, faces in rows.items():
-            lines = ["image,label", *(f"{stem}_aligned.jpg,{code}" for stem, code in faces)]
-            (root / f"{split}_labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    else:
-        (root / "basic/EmoLabel").mkdir()
-        lines = [f"{stem}.jpg {code}" for faces in rows.values() for stem, code in faces]
-        (root / "basic/EmoLabel" / label_file).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    occluded = [f"{stem}_aligned {int(code) - 1} {1 + place % 4}"
-                for place, (stem, code) in enumerate(rows["test"][::2])]  # fmt: skip
-    (root / "rafdb_occlusion_list.txt").write_bytes("\r\n".join([*occluded, occluded[-1], ""]).encode())
-    return root

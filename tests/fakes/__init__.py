@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from occlufer.datasets import fer2013
+from fakes.fer2013 import make_fake as fake_fer2013
 from occlufer.datasets.base import FaceDataset
+from occlufer.datasets.fer2013 import FER2013
 from occlufer.datasets.manifest import Manifest
 from occlufer.landmarks.cache import CacheRecord, LandmarkCache
 from occlufer.landmarks.detector import DetectorSettings
@@ -84,8 +85,8 @@ def tiny_fer2013(folder: Path, *, per_class: int = 4) -> list[str]:
 
     One test face has no landmarks, so that the number of test faces is odd.
     """
-    root = fer2013.make_fake(folder / "fer2013", per_class=per_class, images=striped_face)
-    faces = fer2013.FER2013(root=str(root))
+    root = fake_fer2013(folder / "fer2013", per_class=per_class, images=striped_face)
+    faces = FER2013(root=str(root))
     cache = LandmarkCache(folder / "cache" / "landmarks", DetectorSettings().fingerprint())
     dropped = int(faces.manifest.indices("test")[0])
     assert per_class % 2 == 0, "so that the number of test faces is odd"
