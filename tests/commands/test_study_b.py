@@ -158,7 +158,7 @@ def test_the_published_images_run_as_they_are(run_command, covered, tmp_path):
     assert metrics["as_is"]["n"] == len(rows)
     run_command("report", [outputs, "study=study_b"])
     assert (tmp_path / "study_b" / "report.html").is_file()
-    with pytest.raises(ConfigError, match=r"condition mask would have to.*conditions=\[as_is\]"):
+    with pytest.raises(ConfigError, match=r"need landmarks: condition mask.*conditions=\[as_is\]"):
         run_command("evaluate", [f"run={run.folder}", "conditions=[mask]", outputs])
 
 
@@ -174,8 +174,8 @@ def test_prepare_and_preview_of_covered_faces(run_command, covered, tmp_path, ca
     assert path.is_file()
     for words, message in (
         (["occlusion=mask"], "Use occlusion=as_is"),
-        (["occlusion=as_is", "side_by_side=true"], "Use occlusion=as_is"),
-        (["occlusion=as_is", "scores=true"], "nothing is placed whose seat could be scored"),
+        (["occlusion=as_is", "side_by_side=true"], "no bare face to show. Leave side_by_side out"),
+        (["occlusion=as_is", "scores=true"], "nothing is placed on them.* Leave scores out"),
     ):
         with pytest.raises(ConfigError, match=message):
             run_command("preview", [*sheet, *words])

@@ -85,3 +85,9 @@ def test_a_network_is_distilled_from_a_run_that_takes_the_same_images(run, run_c
     assert load_network(student.folder).description.classes == EXPRESSIONS
     with pytest.raises(ConfigError, match=r"The teacher .* takes images of"):
         run_command("train", [*words, "view=full", "image.mean=0.4"])
+    with pytest.raises(ConfigError, match=r"The teacher .* takes images of"):
+        run_command("train", [*words, "view=full", "model.in_chans=3"])
+    with pytest.raises(
+        ConfigError, match=r"The teacher .* was trained under FullImage .* training has FaceCrop"
+    ):
+        run_command("train", [*words, "view=face"])

@@ -75,8 +75,8 @@ def _check_parts(faces: FaceDataset, view: object, settings: Mapping[str, Any]) 
 
     if faces.covered:
         raise ConfigError(
-            f"The faces of {faces.name} are covered already, and nothing shows what is beneath. Give a dataset of bare "
-            "faces."
+            f"The faces of {faces.name} are covered already, and no image shows what lies beneath. Give a dataset of "
+            "bare faces."
         )
     if not isinstance(view, SquareView):
         raise ConfigError(

@@ -66,7 +66,7 @@ def score_table(
         turned.append(abs(head_pose(other).yaw) >= TURNED)
         sure.append(_disagreement(placing, other) <= DOUBTFUL)
     if not scores:
-        return [f"None of the {missed} faces was found a second time, so nothing can be scored."]
+        return [f"None of the {missed} faces was found a second time, so there is no score."]
     groups = {
         "all faces": np.ones(len(scores), bool),
         f"turned over {TURNED:g} degrees": np.array(turned),
@@ -79,7 +79,8 @@ def score_table(
         "which has the nose of a turned head inside; face: share of the face under it."
     )
     if missed:
-        lines.append(f"{missed} faces were not found a second time and are left out.")
+        found = "1 face was" if missed == 1 else f"{missed} faces were"
+        lines.append(f"{found} not found a second time, and left out.")
     return lines
 
 

@@ -42,20 +42,22 @@ def main(config: DictConfig) -> None:
     settings = plain(config)
     check_preview(settings)
     faces = make_faces(settings)
-    if faces.covered and (settings["scores"] or settings["severities"]):
+    asked = [name for name in ("scores", "severities", "side_by_side") if settings[name]]
+    if faces.covered and asked:
         raise ConfigError(
-            f"The faces of {faces.name} are covered already, and nothing is placed on them: scores and severities have "
-            "no meaning there. Leave scores=true and severities=[...] out."
+            f"The faces of {faces.name} are covered already: nothing is placed on them, and there is no bare face "
+            f"to show. Leave {' and '.join(asked)} out."
         )
     cache, _ = prepare_landmarks(settings, faces)
     shuffled = _shuffled(faces, usable_faces(faces, cache), settings)
     chosen = shuffled[: settings["count"]]
     occluder = build(settings["occlusion"])
     view = build(settings["view"])
-    side = settings["size"] or settings["tile"]
+    size = settings["size"] or settings["tile"]
+    hw = (size[0], size[1]) if isinstance(size, list) else (size, size)
 
     def render(by: Occluder[Any], draw: int, index: int) -> RenderedFace:
-        return FaceRenderer(faces, cache, view, by, settings["seed"] + draw)(index, hw=(side, side))
+        return FaceRenderer(faces, cache, view, by, settings["seed"] + draw)(index, hw=hw)
 
     if settings["severities"] or settings["draws"] > 1:
         chosen = chosen[: settings["columns"]]

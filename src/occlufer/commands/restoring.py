@@ -29,7 +29,7 @@ Restore = Callable[[RenderedFace], UInt8Array]
 """An occluded face -> the restored one, uint8 RGB of the same size."""
 
 
-class _Told(pl.Callback):
+class _EpochLine(pl.Callback):
     """A line after each epoch."""
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -62,7 +62,7 @@ def trained_deoccluder(
         devices=1,
         max_epochs=settings["epochs"],
         callbacks=[
-            _Told(),
+            _EpochLine(),
             ModelCheckpoint(
                 dirpath=folder,
                 filename="last",
@@ -82,14 +82,15 @@ def trained_deoccluder(
     )
     batches = _loader(train, settings, seed, shuffle=True)
     held_out = _loader(validation, settings, seed, shuffle=False)
-    going_on = str(last) if last.is_file() else None
+    checkpoint = str(last) if last.is_file() else None
     try:
-        trainer.fit(network, batches, held_out, ckpt_path=going_on, weights_only=True)
+        trainer.fit(network, batches, held_out, ckpt_path=checkpoint, weights_only=True)
     except (RuntimeError, KeyError, EOFError) as error:
-        if going_on is None:
+        if checkpoint is None:
             raise
         raise RunError(
-            f"{last} cannot be gone on from ({error}). Delete it and run again, or give another output=DIR."
+            f"{last} is damaged or of another network, so that the training cannot continue from it ({error}). Delete "
+            "it and run again, or give another output=DIR."
         ) from error
     if trainer.interrupted:
         raise KeyboardInterrupt

@@ -14,6 +14,7 @@ from torch import nn
 
 from occlufer.building import build
 from occlufer.data.image_format import ImageFormat
+from occlufer.data.view import View
 from occlufer.files import atomic_path
 from occlufer.inference.description import METADATA_KEY, Description, from_config, from_text, older
 from occlufer.runs import Run
@@ -143,22 +144,27 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def teacher(run: str, *, image: Mapping[str, Any]) -> nn.Module:
+def teacher(run: str, *, image: Mapping[str, Any], channels: int, view: View) -> nn.Module:
     """The network of a finished run, for an objective that learns from one (`conf/objective/distillation.yaml`).
 
     Args:
         run: its folder.
         image: the `image` group of the training that asks it.
+        channels, view: what else decides the images of that training.
 
     Raises:
         ConfigError: it takes other images than this training makes.
     """
     loaded = load_network(run)
-    if ImageFormat.create(**image, channels=loaded.description.image.channels) != (
-        wanted := loaded.description.image
-    ):
+    wanted, seen = loaded.description.image, loaded.description.view
+    if ImageFormat.create(**image, channels=channels) != wanted:
         raise ConfigError(
             f"The teacher {run} takes images of {wanted}, and this training makes others. Train with its "
-            "image.size, image.mean and image.std, or choose another teacher."
+            "image.size, image.mean, image.std and model.in_chans, or choose another teacher."
+        )
+    if type(view) is not type(seen) or vars(view) != vars(seen):
+        raise ConfigError(
+            f"The teacher {run} was trained under {type(seen).__name__} with {vars(seen)}, and this training has "
+            f"{type(view).__name__} with {vars(view)}. Give its view=, or choose another teacher."
         )
     return loaded.network

@@ -7,7 +7,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 
 def training_accuracy(classes: int) -> MulticlassAccuracy:
-    """Share of the training faces named rightly as they were met: augmented, with dropout, on moving weights."""
+    """Share of the training faces classified correctly during an epoch, augmented and under dropout."""
     # Its checks of the arguments would make a GPU wait.
     return MulticlassAccuracy(num_classes=classes, average="micro", validate_args=False)
 

@@ -160,10 +160,10 @@ def overlay(
     if light is None:
         colour = cv2.convertScaleAbs(colour, colour, look.brightness)
     else:
-        colour = cv2.multiply(colour, light if colour.ndim == 2 else _thrice(light), colour, gain)
+        colour = cv2.multiply(colour, light if colour.ndim == 2 else _three_channels(light), colour, gain)
     # The lesser of both keeps it premultiplied: nothing is added where alpha is 0.
-    cover_3 = _thrice(cover)
-    colour = _thrice(cv2.min(colour, cover)) if colour.ndim == 2 else cv2.min(colour, cover_3, colour)
+    cover_3 = _three_channels(cover)
+    colour = _three_channels(cv2.min(colour, cover)) if colour.ndim == 2 else cv2.min(colour, cover_3, colour)
     np.multiply(cover, _TO_UNIT, out=alpha[y0:y1, x0:x1])
     bare = cv2.bitwise_not(cover_3, cover_3)
     kept = cv2.multiply(image_HWC[y0:y1, x0:x1], bare, bare, 1 / 255)
@@ -204,10 +204,10 @@ def _coloured(picture: Any, cover: Any, look: Look, tone: float) -> Any:
     colour = cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB)
     if look.saturation < 0.99:
         colour = cv2.transform(colour, look.saturation * _IDENTITY + (1 - look.saturation) * _TO_GREY)
-    return cv2.addWeighted(colour, look.contrast, _thrice(cover), lift, 0) if contrasted else colour
+    return cv2.addWeighted(colour, look.contrast, _three_channels(cover), lift, 0) if contrasted else colour
 
 
-def _thrice(layer: Any) -> Any:
+def _three_channels(layer: Any) -> Any:
     """One layer (h, w) as three equal channels (h, w, 3)."""
     return cv2.merge((layer, layer, layer))
 

@@ -76,7 +76,7 @@ class Worn(Occluder[Wear]):
 
     @final
     def sample(self, rng: np.random.Generator, landmarks_N3: FloatArray, image_hw: tuple[int, int]) -> Wear:
-        """Draw picture, seat, size, tilt, brightness and severity; always takes seven numbers."""
+        """Draw picture, position, size, tilt, brightness and severity; always takes seven numbers."""
         at = rng.random(7).tolist()
         return Wear(
             variant=name_at(self.artwork.shares, at[0]),
