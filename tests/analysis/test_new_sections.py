@@ -68,7 +68,7 @@ def test_retention_recovery_and_price(folder: Path, tables) -> None:
 def test_the_findings_name_the_mixture_and_its_price(sections) -> None:
     (block,) = sections[0].core.study.blocks
     text = "\n".join(sentence for section in sections for sentence in section.findings(block))
-    assert "Training on faces under mixed wins back" in text
+    assert "Training on faces under mixed occlusion" in text
     assert "points on bare faces" in text
 
 

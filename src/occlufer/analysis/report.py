@@ -101,7 +101,7 @@ def write_report(
 
 def _shown(parts: Sequence[Any], folder: Path) -> list[Any]:
     """The parts with every drawing drawn and saved into `folder`."""
-    shown = []
+    shown: list[Any] = []
     for part in parts:
         if isinstance(part, Drawing):
             shown.append(_picture(part, folder))

@@ -133,10 +133,10 @@ class TrainingBootstrap:
         )
 
     def mix(
-        self, values: Mapping[Training, tuple[ArrayLike, NDArray[np.float64]]]
+        self, values: Mapping[Training, tuple[float | NDArray[np.float64], NDArray[np.float64]]]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """`average` of any numbers: training -> the observed ones (...), and those of every resample (B, ...)."""
-        observed = np.mean([value for value, _ in values.values()], axis=0)
+        observed = np.mean([np.asarray(value) for value, _ in values.values()], axis=0)
         values_RB = np.stack([drawn for _, drawn in values.values()])
         times_BR = self._times_BR[:, [self._place[training] for training in values]]
         total_B1 = times_BR.sum(axis=1, keepdims=True)

@@ -5,7 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-_NAMED = {"none": "bare faces", "mask": "masked faces", "headset": "faces wearing a headset"}
+_NAMED = {
+    "none": "bare faces",
+    "mask": "masked faces",
+    "headset": "faces wearing a headset",
+    "mixed": "faces under mixed occlusion",
+}
 
 
 def condition_phrase(name: str) -> str:
@@ -20,7 +25,7 @@ def count(number: int, noun: str) -> str:
 
 def percent(share: float) -> str:
     """A share as `71.2 %`; `–` for NaN."""
-    return "–" if math.isnan(share) else f"{100 * share:.1f} %"
+    return "–" if math.isnan(share) else f"{100 * share:.1f} %".replace("-", "−")
 
 
 def points(low: float, high: float) -> str:

@@ -65,7 +65,7 @@ def f1_of(matrices: ArrayLike) -> NDArray[np.float64]:
     counts = np.asarray(matrices, dtype=np.float64)
     seen = counts.sum(axis=-1) + counts.sum(axis=-2)
     hits = 2 * np.diagonal(counts, axis1=-2, axis2=-1)
-    return np.divide(hits, seen, out=np.full_like(seen, np.nan), where=seen > 0)
+    return np.asarray(np.divide(hits, seen, out=np.full_like(seen, np.nan), where=seen > 0))
 
 
 def answered_of(matrices: ArrayLike) -> NDArray[np.float64]:

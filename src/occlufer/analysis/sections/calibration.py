@@ -16,7 +16,7 @@ from occlufer.analysis.core.conditions import condition_order
 from occlufer.analysis.core.metrics import records
 from occlufer.analysis.core.statistics import FaceBootstrap, Interval, percentile
 from occlufer.analysis.core.study import Block
-from occlufer.analysis.core.words import percent
+from occlufer.analysis.core.words import condition_phrase, percent
 from occlufer.analysis.sections.base import Section
 from occlufer.analysis.sections.drawing import (
     MARKERS,
@@ -32,6 +32,7 @@ from occlufer.runs import PROBABILITY_COLUMNS
 
 BINS = 15
 COVERAGES = tuple(np.round(np.arange(0.1, 1.01, 0.1), 1))
+_TOO_SURE = 0.1  # confidence minus accuracy that the first screen names
 _LEAST = 1e-12  # probability of the true class, for the logarithm
 
 
@@ -85,10 +86,11 @@ class Calibration(Section):
     def findings(self, block: Block) -> list[str]:
         rows = self.of("calibration", block)
         return [
-            f"Trained on bare faces, networks answer on {row['test']} with {percent(row['confidence'])} confidence and "
+            f"Trained on bare faces, networks answer on {condition_phrase(row['test'])} with "
+            f"{percent(row['confidence'])} confidence and "
             f"{percent(row['accuracy'])} accuracy: too sure."
             for row in (records(rows[rows["train"] == "none"]) if len(rows) else [])
-            if row["ece_low"] > 0.1 and row["confidence"] > row["accuracy"]
+            if row["confidence"] - row["accuracy"] > _TOO_SURE
         ]
 
     def terms(self) -> list[tuple[str, str]]:
@@ -110,7 +112,7 @@ def _confidence(rows: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.boo
 def bin_of(confidence_N: ArrayLike) -> NDArray[np.int64]:
     """Which of the bins (0, 1/15], (1/15, 2/15], ... a confidence lies in."""
     places = np.ceil(np.asarray(confidence_N) * BINS).astype(np.int64) - 1
-    return np.clip(places, 0, BINS - 1)
+    return np.asarray(np.clip(places, 0, BINS - 1), dtype=np.int64)
 
 
 def _summary(items: Sequence[Counted], parts: Sequence[pd.DataFrame], faces: FaceBootstrap) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from occlufer.analysis.core.cells import Counted, by_training
 from occlufer.analysis.core.conditions import condition_order, is_partial, mask_and_headset
@@ -72,7 +73,7 @@ class Effects(Section):
         rows = self.of("effects", block)
         if not len(rows):
             return []
-        wide = rows[(rows["trainings"] > 1) & (rows["df"] < 3)]
+        wide = rows[(rows["family"] == "primary") & (rows["trainings"] > 1) & (rows["df"] < 3)]
         few = (
             [f"In {count(len(wide), 'contrast')} the trainings differ so much that {int(wide['trainings'].max())} of "
              "them cannot say how large the effect is; train more seeds."]
@@ -94,11 +95,11 @@ class Effects(Section):
         )]  # fmt: skip
 
 
-def _block_rows(block: Block, items: list[Counted], units_N: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
+def _block_rows(block: Block, items: list[Counted], units_N: NDArray[np.int64]) -> list[dict[str, Any]]:
     rows = []
     for kind, family, first, second in _contrasts(items):
         cells = [by_training(items, *place) for place in (first, second)]
-        found = effect_between(*cells, units_N)
+        found = effect_between(cells[0], cells[1], units_N)
         if found is None:
             continue
         result, shared = found
@@ -144,23 +145,24 @@ def _contrasts(items: list[Counted]) -> Iterator[tuple[str, str, Place, Place]]:
 
 
 def _sentence(row: dict[str, Any]) -> str:
+    change, verdict = row["difference"], "" if row["p_holm"] < ALPHA else ": not shown to differ"
+    size = f"{signed(abs(change)).removeprefix('+')} points"
+    p = f"p {p_value(row['p_holm'])}" if row["p_holm"] < 0.001 else f"p = {p_value(row['p_holm'])}"
     numbers = (
-        f"{signed(row['difference'])} points, from {percent(row['accuracy_first'])} to "
-        f"{percent(row['accuracy_second'])} (95 % interval {points(row['low'], row['high'])}; "
-        f"{'p ' if row['p_holm'] < 0.001 else 'p = '}{p_value(row['p_holm'])}; {count(row['trainings'], 'training')})"
+        f"from {percent(row['accuracy_first'])} to {percent(row['accuracy_second'])} (95 % interval of the change "
+        f"{points(row['low'], row['high'])}; {p}; {count(row['trainings'], 'training')}){verdict}."
     )
-    shown = "" if row["p_holm"] < ALPHA else ": not shown to differ"
-    first, second = ((row[f"train_{side}"], row[f"test_{side}"]) for side in ("first", "second"))
+    train, test = (condition_phrase(row[f"{side}_second"]) for side in ("train", "test"))
     if row["kind"] == "cover":
-        return f"Trained on bare faces, networks change on {condition_phrase(second[1])} by {numbers}{shown}."
+        verb = "lose" if change < 0 else "gain"
+        return f"Networks trained on bare faces {verb} {size} on {test}, {numbers}"
     if row["kind"] == "train":
-        return (
-            f"Training on {condition_phrase(second[0])} changes accuracy on {condition_phrase(second[1])} by "
-            f"{numbers}{shown}."
-        )
+        verb = "wins back" if change > 0 else "loses another"
+        return f"Training on {train} {verb} {size} on {test}, {numbers}"
+    less = "less" if change < 0 else "more"
     return (
-        f"Trained and tested on {condition_phrase(second[0])} instead of {condition_phrase(first[0])}, networks change "
-        f"by {numbers}{shown}."
+        f"Networks trained and tested on {train} reach {size} {less} than those trained and tested on "
+        f"{condition_phrase(row['train_first'])}, {numbers}"
     )
 
 
@@ -193,14 +195,14 @@ def effects_grid(effects: pd.DataFrame) -> Grid:
 def effects_figure(effects: pd.DataFrame, theme: Theme) -> Figure:
     """Forest plot: one line a contrast."""
     rows = records(effects)
-    figure, axes = single(0.8 * WIDTH, 0.6 + 0.3 * len(rows), theme)
+    figure, axes = single(0.8 * WIDTH, 0.6 + 0.36 * len(rows), theme)
     for place, row in enumerate(rows):
         value, low, high = (100 * row[name] for name in ("difference", "low", "high"))
         colour = theme.series[{"cover": 2, "train": 1, "own": 3}[row["kind"]]]
         axes.errorbar(value, -place, xerr=[[value - low], [high - value]], fmt="o", markersize=4, elinewidth=1.2,
                       color=colour)  # fmt: skip
     axes.axvline(0, color=theme.muted, linewidth=0.8)
-    axes.set_yticks([-place for place in range(len(rows))], [", ".join(_question(row)) for row in rows])
+    axes.set_yticks([-place for place in range(len(rows))], ["\n".join(_question(row)) for row in rows])
     axes.set_ylim(-len(rows) + 0.4, 0.6)
     axes.grid(axis="x", color=theme.rule, linewidth=0.6)
     axes.set_xlabel("difference in accuracy, points", fontsize=NORMAL)

@@ -42,8 +42,8 @@ class Elsewhere(Section):
                     groups.setdefault((run.block, run.summary.condition, name, str(test)), []).append(
                         (run, part)
                     )
-        rows = [self._row(group, found) for group, found in groups.items()]
-        table = sort_conditions(pd.DataFrame(rows)) if rows else pd.DataFrame()
+        made = [self._row(group, found) for group, found in groups.items()]
+        table = sort_conditions(pd.DataFrame(made)) if made else pd.DataFrame()
         return {"elsewhere": table, "elsewhere_left_out": pd.DataFrame(left_out)}
 
     def _row(self, group: Group, found: list[tuple[ScoredRun, pd.DataFrame]]) -> dict[str, Any]:

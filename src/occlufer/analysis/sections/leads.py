@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from occlufer.analysis.core.metrics import confusion
+from occlufer.analysis.core.metrics import confusion, records
 from occlufer.analysis.core.scored import ScoredRun
 from occlufer.analysis.core.words import count, percent
 from occlufer.analysis.sections.base import Section
@@ -34,7 +34,7 @@ class Leads(Section):
 
     def parts(self) -> list[Any]:
         table = self.tables["leads"]
-        rows = [[Entry(row.run), Entry(row.lead), Entry(row.numbers)] for row in table.itertuples()]
+        rows = [[Entry(row[name]) for name in ("run", "lead", "numbers")] for row in records(table)]
         caption = "Not errors by themselves: look at the data and the run before its numbers are used."
         return [Grid(caption, ["run", "lead", "numbers"], rows, "leads", words=(1, 2))] if rows else []
 

@@ -61,16 +61,17 @@ class Matrix(Section):
 
     def block_parts(self, block: Block) -> list[Any]:
         matrix, suffix = self.matrix(block), self.core.suffix(block)
-        pictures = [
-            Drawing(
-                lambda theme, metric=metric: matrix_figure(matrix, metric, theme), f"matrix_{metric}{suffix}",
-                f"Heat map of {name}; the table below holds the same numbers.",
-                f"{name}: rows are train conditions, columns test conditions.", scale=1.2,
-            )
-            for metric, name in _NAMES.items()
-        ]  # fmt: skip
+        pictures = [self._picture(matrix, metric, suffix) for metric in _NAMES]
         scores = Details("All metrics of every run", [scores_grid(self.of("scores", block))])
         return [Row(pictures), Row([matrix_grid(matrix, metric) for metric in _NAMES]), scores]
+
+    def _picture(self, matrix: pd.DataFrame, metric: str, suffix: str) -> Drawing:
+        name = _NAMES[metric]
+        return Drawing(
+            lambda theme: matrix_figure(matrix, metric, theme), f"matrix_{metric}{suffix}",
+            f"Heat map of {name}; the table below holds the same numbers.",
+            f"{name}: rows are train conditions, columns test conditions.", scale=1.2,
+        )  # fmt: skip
 
     def closing(self) -> list[Any]:
         words = "The eight metrics of every training at full precision, columns separated by semicolons:"

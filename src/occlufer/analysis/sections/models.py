@@ -55,7 +55,7 @@ class Models(Section):
         designs = crossed_cells(self.core.counted)
         return {
             "mixed_model": crossed_table(designs),
-            "contrasts": contrasts_table(designs),
+            "contrasts": comparedtable(designs),
             "anova": anova_table(designs, self.core.scores),
             "tukey": tukey_table(designs, self.core.scores),
         }
@@ -88,9 +88,10 @@ def _design(part: dict[str, pd.DataFrame]) -> list[Any]:
     parts: list[Any] = [
         Text(refused["mixed_model"]) if refused["mixed_model"] else mixed_grid(part["mixed_model"])
     ]
-    factors = part["contrasts"]["factor"].unique() if len(part["contrasts"]) else []
+    compared = part["contrasts"]
+    factors: list[str] = list(compared["factor"].unique()) if len(compared) else []
     for place, factor in enumerate(factors):
-        grid = contrasts_grid(part["contrasts"], factor)
+        grid = comparedgrid(part["contrasts"], factor)
         parts.append(Details(f"{factor.capitalize()}s in pairs ({len(grid.rows)})", [grid], open=place == 0))
     if refused["anova"]:
         words = "No analysis of variance over folds, the published way, is possible."
@@ -152,7 +153,7 @@ def crossed_table(designs: Sequence[Factors]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def contrasts_table(designs: Sequence[Factors]) -> pd.DataFrame:
+def comparedtable(designs: Sequence[Factors]) -> pd.DataFrame:
     """Models against models and conditions against conditions, paired on faces and trainings.
 
     Columns: factor (`model` or `condition`), at (the level of the other factor, or `all`), first, second, the mean
@@ -249,7 +250,7 @@ def mixed_grid(table: pd.DataFrame) -> Grid:
     return Grid(caption, ["effect", "F", "degrees of freedom", "p"], rows, "mixed_model")
 
 
-def contrasts_grid(table: pd.DataFrame, factor: str) -> Grid:
+def comparedgrid(table: pd.DataFrame, factor: str) -> Grid:
     """Models, or conditions, against each other on the same faces and trainings."""
     rows = []
     for row in records(table[table["factor"] == factor]):

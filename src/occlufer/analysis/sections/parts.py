@@ -120,7 +120,10 @@ class Drawing:
 
 def bounds(low: float, high: float) -> str:
     """An interval of shares in per cent, empty for NaN."""
-    return "" if math.isnan(low) else f"{100 * low:.1f}–{100 * high:.1f}"
+    if math.isnan(low):
+        return ""
+    between = "–" if low >= 0 else " to "
+    return f"{100 * low:.1f}{between}{100 * high:.1f}".replace("-", "−")
 
 
 def resampled_words(matrix: pd.DataFrame) -> str:

@@ -82,8 +82,9 @@ def _rows(block: Block, items: Sequence[Counted]) -> list[dict[str, Any]]:
             row = asdict(block) | {"train": train, "test": test, "meant": train == test or train not in tests}
             row |= _share("retention", here, majority, clean)
             uncovered = drawn(train, "none")
-            missing = train == "none" or plain is None
-            row |= _share("recovery", here, plain, clean) if not missing else _nothing("recovery")
+            row |= (
+                _share("recovery", here, plain, clean) if plain and train != "none" else _nothing("recovery")
+            )
             row |= _change("price", clean, uncovered) if train != "none" and uncovered else _nothing("price")
             rows.append(row)
     return rows
