@@ -296,7 +296,11 @@ def test_a_loader_worker_that_is_killed_for_memory(bench, monkeypatch, moment):
     load = ConditionedFaces.__getitem__
 
     def greedy(self: ConditionedFaces, ticket: tuple[int, int]) -> Any:
-        here = ticket[0] == 1 if moment == "training" else "test" in self.faces.manifest.splits[self.indices]
+        here = (
+            ticket[0] == 1
+            if moment == "training"
+            else "test" in self.renderer.faces.manifest.splits[self.indices]
+        )
         if here and torch.utils.data.get_worker_info() is not None:
             os.kill(os.getpid(), signal.SIGKILL)  # as the system's out-of-memory killer does
         return load(self, ticket)

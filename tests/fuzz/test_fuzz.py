@@ -12,7 +12,6 @@ import signal
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -32,13 +31,13 @@ from fakes import fer2013 as fake_fer2013
 from fakes import image_folder as fake_image_folder
 from fakes_runs import make_run
 from occlufer.building import plain
-from occlufer.commands import recording
 from occlufer.commands.checks import anchored, check_train, settled
 from occlufer.datasets.extra import LIST_NAME, WithExtra
 from occlufer.datasets.fer2013 import FER2013
 from occlufer.datasets.image_folder import ImageFolder
 from occlufer.datasets.images import decode_image
 from occlufer.datasets.manifest import Manifest
+from occlufer.inference.network import fill
 from occlufer.landmarks.cache import LandmarkCache
 from occlufer.occlusion.templates.own import MaskPack, read_picture
 from occlufer.runs import Run
@@ -253,12 +252,13 @@ def test_checkpoints(tmp_path):
     folder = tmp_path / "run" / "checkpoints"
     folder.mkdir(parents=True)
     path = folder / "best.ckpt"
-    torch.save({"state_dict": network.state_dict(), "epoch": 1}, path)
+    weights = {f"network.{name}": value for name, value in network.state_dict().items()}
+    torch.save({"state_dict": weights, "epoch": 1}, path)
     content = path.read_bytes()
     for number in range(60):
         path.write_bytes(damaged(content, number))
         with ours_or_nothing(number):
-            recording.load_scored(Run(tmp_path / "run"), network, "honest")  # type: ignore[arg-type]
+            fill(network, path, "here")
 
 
 def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
@@ -270,7 +270,7 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
     folder.mkdir(parents=True)
     torch.save({"state_dict": Evil()}, folder / "best.ckpt")
     with pytest.raises(OccluferError):
-        recording.load_scored(Run(tmp_path / "run"), SimpleNamespace(), "honest")  # type: ignore[arg-type]
+        fill(torch.nn.Linear(3, 2), folder / "best.ckpt", "here")
     assert not (tmp_path / "ran").exists()
 
 

@@ -20,7 +20,9 @@ def composed(batch: list[list[str]], *, refused: str = "") -> list[list[str]]:
             raise HydraException(refused)
 
     options = {"model": ["a", "b"], "occlusion": ["none"]}
-    sweeper = GridSweeper(max_batch_size=None)
+    # Hydra, when it looks for plugins, runs the module of the class below ours once more, and its constructor then
+    # speaks of another class.
+    sweeper = object.__new__(GridSweeper)
     sweeper.config = {}
     sweeper.hydra_context = SimpleNamespace(
         config_loader=SimpleNamespace(
