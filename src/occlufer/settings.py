@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -108,7 +108,7 @@ def conf_folder() -> Path:
     return shipped if shipped.is_dir() else _PACKAGE.parents[1] / "conf"
 
 
-def is_below(name: str, groups: Iterator[str] | Mapping[str, str] | tuple[str, ...]) -> bool:
+def is_below(name: str, groups: Iterable[str]) -> bool:
     """Whether a dotted name is one of `groups`, or lies below one."""
     return any(name == group or name.startswith(f"{group}.") for group in groups)
 

@@ -51,9 +51,16 @@ def stored_conditions(run: Run, *, trusted: Sequence[str]) -> dict[str, Any]:
 def check_settings(config: Mapping[str, Any], where: str, *, trusted: Sequence[str] = ()) -> None:
     """Check what a run's configuration would build when it is used again, group by group; see `check_targets`."""
     for name, node in config.items():
-        if name not in _NOT_BUILT:
+        if name == "model":
+            check_network(node, where, trusted=trusted)
+        elif name not in _NOT_BUILT:
             check_targets(node, where, trusted=trusted, is_dataset=name == "dataset")
-    _check_sources(config.get("model"), where, trusted)
+
+
+def check_network(node: Any, where: str, *, trusted: Sequence[str] = ()) -> None:
+    """Check the node of a network, from whatever file: as `check_targets`, and that nothing is looked up elsewhere."""
+    check_targets(node, where, trusted=trusted)
+    _check_sources(node, where, trusted)
 
 
 def _check_sources(node: Any, where: str, trusted: Sequence[str]) -> None:

@@ -142,3 +142,32 @@ def test_a_file_cannot_build_what_is_not_known(tmp_path):
     save_file(loaded.network.state_dict(), tmp_path / "m.safetensors")
     with pytest.raises(RunError, match="does not say how it wants its images"):
         load_network(tmp_path / "m.safetensors")
+
+
+def test_a_file_looks_nothing_up_outside_this_machine(tmp_path, monkeypatch):
+    import timm
+    from safetensors.torch import save_file
+
+    loaded, path = small_network(), tmp_path / "n.safetensors"
+    asked: list[bool] = []
+    made = timm.create_model
+    monkeypatch.setattr(
+        timm, "create_model", lambda *names, **more: asked.append(more["pretrained"]) or made(*names, **more)
+    )
+
+    def written(**model: str) -> None:
+        text = json.loads(loaded.description.as_text())
+        text["model"] = {
+            "_target_": "occlufer.learning.models.timm_network.timm_network",
+            "in_chans": 1,
+        } | model
+        save_file({"x": torch.zeros(1)}, path, metadata={METADATA_KEY: json.dumps(text)})
+
+    written(backbone="hf_hub:somebody/network")
+    with pytest.raises(RunError, match=r"trusted=\[hf_hub\]"):
+        load_network(path)
+    assert asked == []
+    written(backbone="resnet10t", pretrained="hub")
+    with pytest.raises(RunError, match="do not fit the network"):
+        load_network(path)
+    assert asked == [False]

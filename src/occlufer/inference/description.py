@@ -11,7 +11,7 @@ from typing import Any
 from occlufer.building import build
 from occlufer.data.image_format import ImageFormat
 from occlufer.data.view import View
-from occlufer.trust import check_targets
+from occlufer.trust import check_network, check_targets
 from occlufer.types import EXPRESSIONS, ConfigError, RunError
 
 METADATA_KEY = "occlufer"
@@ -65,8 +65,7 @@ class Description:
 def from_config(config: Mapping[str, Any], source: str) -> Description:
     """The description of a run by its configuration, already checked by `trust`; raises `RunError` if it is too old."""
     try:
-        # All weights are in the file, and the one that training began from may be gone.
-        model = config["model"] | ({"pretrained": None} if "pretrained" in config["model"] else {})
+        model = _filled_later(config["model"])
         image = ImageFormat.create(**config["image"], channels=model.get("in_chans", 1))
         view: View = build(config["view"])
         return Description(
@@ -86,8 +85,8 @@ def from_text(text: str | None, path: Path, *, trusted: Sequence[str] = ()) -> D
         found = json.loads(text or "")
         if found["format"] != FORMAT:
             raise RunError(f"{path} has format {found['format']!r}, this version of occlufer reads {FORMAT}.")
-        for node in (found["model"], found["view"]):
-            check_targets(node, str(path), trusted=trusted)
+        check_network(found["model"], str(path), trusted=trusted)
+        check_targets(found["view"], str(path), trusted=trusted)
         image = ImageFormat.create(
             size=found["size"], channels=found["channels"], mean=found["mean"], std=found["std"]
         )
@@ -95,7 +94,7 @@ def from_text(text: str | None, path: Path, *, trusted: Sequence[str] = ()) -> D
         if not isinstance(view, View) or not classes or len(set(classes)) < len(classes):
             raise TypeError("its view is none, or its classes are not names that differ")
         return Description(
-            image, view, classes, found["model"], found["view"],
+            image, view, classes, _filled_later(found["model"]), found["view"],
             bool(found["channels_last"]), str(found["source"]),
         )  # fmt: skip
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -105,6 +104,11 @@ def from_text(text: str | None, path: Path, *, trusted: Sequence[str] = ()) -> D
             f"{path} does not say how it wants its images ({type(error).__name__}: {error}). Wanted: a file that "
             "`occlufer export` wrote."
         ) from error
+
+
+def _filled_later(model: dict[str, Any]) -> dict[str, Any]:
+    """A network's node without the weights that its training began from: all weights come from the file itself."""
+    return model | ({"pretrained": None} if "pretrained" in model else {})
 
 
 def older(where: str, what: str) -> RunError:

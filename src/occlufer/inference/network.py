@@ -33,10 +33,8 @@ class LoadedNetwork:
     @torch.inference_mode()
     def logits(self, image_BCHW: FloatArray) -> FloatArray:
         """Logits float32 (B, K) of normalised images float32 (B, C, H, W)."""
-        memory = torch.channels_last if self.description.channels_last else torch.contiguous_format
-        found: FloatArray = (
-            self.network(torch.from_numpy(image_BCHW).to(memory_format=memory)).float().numpy()
-        )
+        shown_BCHW = torch.from_numpy(image_BCHW).to(memory_format=_memory_format(self.description))
+        found: FloatArray = self.network(shown_BCHW).float().numpy()
         return found
 
 
@@ -73,8 +71,11 @@ def from_description(description: Description) -> LoadedNetwork:
         network: nn.Module = build(description.model, num_classes=len(description.classes)).eval()
     except ConfigError as error:
         raise older(description.source, f"cannot be built by this one: {error}") from error
-    memory = torch.channels_last if description.channels_last else torch.contiguous_format
-    return LoadedNetwork(network.to(memory_format=memory), description)
+    return LoadedNetwork(network.to(memory_format=_memory_format(description)), description)
+
+
+def _memory_format(description: Description) -> torch.memory_format:
+    return torch.channels_last if description.channels_last else torch.contiguous_format
 
 
 def write_weights(loaded: LoadedNetwork, path: Path) -> None:
