@@ -127,7 +127,7 @@ def hash_of(text: str) -> int:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"path": ["a.png"]}, "lacks the columns source; found: path"),
+        ({"path": ["a.png"]}, "lacks the column source. Wanted: path, source; found: path"),
         ({"path": ["../a.png"], "source": ["x"]}, "leads out of its folder"),
         ({"path": ["/etc/passwd"], "source": ["x"]}, "leads out of its folder"),
         ({"path": ["a.png", "a.png"], "source": ["x", "x"]}, "listed more than once"),

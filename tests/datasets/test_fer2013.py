@@ -186,7 +186,7 @@ def bad_csv() -> dict[str, tuple[list[str], str]]:
     return {
         "one pixel too few": (replaced(4, " ", ""), r"line 4: 2303 pixels, wanted 2304"),
         "one pixel too many": (replaced(4, " ", " 7 "), r"line 4: 2305 pixels, wanted 2304"),
-        "no pixels": ([*good_lines()[:3], "2,,Training"], r"line 4: [01] pixels"),
+        "no pixels": ([*good_lines()[:3], "2,,Training"], r"line 4: 1 pixels"),
         "no number": (replaced(5, " ", " x7 "), r"line 5: pixel 'x7' is not a whole number"),
         "fraction": (replaced(5, " ", " 7.5 "), r"line 5: pixel '7.5' is not a whole number"),
         "too bright": ([*good_lines()[:5], "4," + "256 " * 2304 + ",Training"], r"line 6: .* 256 to 256"),
@@ -194,7 +194,7 @@ def bad_csv() -> dict[str, tuple[list[str], str]]:
         "negative": ([*good_lines()[:5], "4," + "-1 " * 2304 + ",Training"], r"line 6: .* -1 to -1"),
         "label 7": (replaced(2, "0,", "7,"), r"line 2: emotion '7' is not a FER2013 label. Wanted: 0 anger"),
         "label text": (replaced(2, "0,", "angry,"), r"line 2: emotion 'angry'"),
-        "no label": (replaced(2, "0,", ","), r"line 2: emotion ''"),
+        "no label": (replaced(2, "0,", ","), r"line 2: no emotion"),
         "usage": (replaced(3, "Training", "Test"), r"line 3: Usage 'Test' is not known. Wanted: Training, Public"),
         "cut off": ([*good_lines()[:9], good_lines()[9][:500]], r"line 10: 2 cells, 3 column names. Was the file cut"),
         "no pixel column": (replaced(1, "pixels", "pix"), r"lacks the column pixels. .*found: emotion, pix, usage"),
@@ -209,7 +209,7 @@ def bad_csv() -> dict[str, tuple[list[str], str]]:
 def test_bad_csv_files_name_the_line(tmp_path: Path, case: str):
     lines, message = bad_csv()[case]
     with pytest.raises(DatasetError, match=message):
-        FER2013(root=written(tmp_path, lines))
+        FER2013(root=written(tmp_path, lines), unreadable="error")
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,35 @@ def test_csv_with_crlf_a_mark_at_its_start_and_empty_lines(tmp_path: Path):
     lines.insert(3, "")
     lines[6] = lines[6].replace(" ", " x", 1)
     with pytest.raises(DatasetError, match="line 7: pixel 'x"):
-        FER2013(root=written(tmp_path, lines))
+        FER2013(root=written(tmp_path, lines), unreadable="error")
+
+
+@pytest.mark.parametrize(
+    "case", ["cut off", "one pixel too few", "no number", "too bright", "no label", "cut usage"]
+)
+def test_a_bad_row_costs_the_row(tmp_path: Path, case: str):
+    lines = [
+        *good_lines(),
+        *(line.replace("PublicTest", "PrivateTest") for line in reversed(good_lines()[1:])),
+    ]
+    label, pixels, usage = lines[10].split(",")
+    whole = FER2013(root=written(tmp_path, lines), duplicates="keep")
+    lines[10] = {
+        "cut off": f"{label},{pixels[:500]}",
+        "one pixel too few": f"{label},{pixels.rsplit(' ', 1)[0]},{usage}",
+        "no number": f"{label},{pixels.replace(' ', ' x', 1)},{usage}",
+        "too bright": f"{label},{'256 ' * 2304},{usage}",
+        "no label": f",{pixels},{usage}",
+        "cut usage": f"{label},{pixels},Train",
+    }[case]
+    faces = FER2013(root=written(tmp_path, lines), duplicates="keep")
+    assert {*whole.manifest.keys} - {*faces.manifest.keys} == {"Training_00009"}
+    assert any(
+        note.startswith("Rows of fer2013.csv left out as unreadable: ") and "line 11: " in note
+        for note in faces.notes
+    )
+    of_key = {sample.key: sample for sample in whole}
+    assert all(np.array_equal(sample.image_HWC, of_key[sample.key].image_HWC) for sample in faces)
 
 
 def test_images_held_in_an_array(tmp_path: Path):

@@ -35,7 +35,7 @@ def test_columns_are_those_of_the_published_file(tmp_path: Path):
         "Training,fer0000009.png,0,0,6,0,0,0,4,0,0,0\nTraining,fer0000010.png,2,0,0,0,8,0,0,0,0,0\n"
         "Training,,0,0,0,0,0,0,0,0,0,10\nTraining,fer0000021.png,1,0,1,2,0,0,5,0,1,0\n"
     )
-    labels, left_out = majority(read_votes(tmp_path / VOTES_FILE))
+    labels, left_out = majority(read_votes(tmp_path / VOTES_FILE)[0])
     assert [EXPRESSIONS[label] if label >= 0 else None for label in labels] == [
         None, "neutral", "sadness", "happiness", "surprise", "anger", None, "fear"]  # fmt: skip
     assert left_out == {"without a majority": 1, "without an image name": 1}
@@ -219,7 +219,7 @@ def test_rows_that_do_not_belong_to_each_other(tmp_path: Path):
 @pytest.mark.parametrize(
     ("line", "old", "new", "message"),
     [(0, "contempt", "scorn", "lacks the column contempt"), (0, "Usage,", "usage,", None),
-     (3, ",5", ",x", "line 4: .* is no row of votes"), (3, ",5", ",5,5", "line 4: .* Wanted 12 cells"),
+     (3, ",5", ",x", "line 4: .* are no votes"), (3, ",5", ",5,5", "line 4: 13 cells, 12 column names"),
      (3, ",5", ",-5", "line 4"), (3, ",5", ",5.0", "line 4")],
 )  # fmt: skip
 def test_bad_votes_name_the_line(tmp_path: Path, line: int, old: str, new: str, message: str | None):
@@ -234,7 +234,18 @@ def test_bad_votes_name_the_line(tmp_path: Path, line: int, old: str, new: str, 
         assert len(FERPlus(root=root)) == 84
     else:
         with pytest.raises(DatasetError, match=message):
-            FERPlus(root=root)
+            FERPlus(root=root, unreadable="error")
+
+
+@pytest.mark.parametrize("file", [VOTES_FILE, "fer2013.csv"])
+def test_a_half_row_costs_its_face_and_no_other(tmp_path: Path, file: str):
+    whole = FERPlus(root=make_fake(tmp_path))
+    rewritten(tmp_path / file, lambda lines: [*lines[:12], lines[12][:12], *lines[13:]])
+    faces = FERPlus(root=tmp_path)
+    assert {*whole.manifest.keys} - {*faces.manifest.keys} == {"Training_00011"}
+    label_of = dict(zip(whole.manifest.keys, whole.manifest.labels, strict=True))
+    assert all(label_of[sample.key] == sample.label for sample in faces)
+    assert any(note.startswith(f"Rows of {file} left out as unreadable: 'line 13: ") for note in faces.notes)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00\x01", b"Usage,neutral\n"])

@@ -134,12 +134,12 @@ class CKPlus(StoredFaces):
         return Listing(frame, FileStore(root), (*notes, *_contempt_of(recordings))), published
 
     def _from_csv(self, path: Path) -> tuple[Listing, dict[str, int]]:
-        table = read_csv(path, labels=(*CSV_LABELS, None))
-        contempt = len(table.images_NHW) - len(table.frame)
+        table = read_csv(path, labels=(*CSV_LABELS, None), unreadable=self.unreadable)
         notes = (
             f"{path.name} names no subjects: people stand in several splits, so that figures are too good. The "
             "official tree and CK+48 are split by subject.",
-            *_left_out(contempt, "row"),
+            *_left_out(table.unlabelled, "row"),
+            *table.notes,
         )
         listing = Listing(table.frame, ArrayStore(table.images_NHW), notes)
         return listing, {**_SEQUENCES, "neutral": _ALL_SEQUENCES}

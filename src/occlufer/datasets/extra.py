@@ -11,6 +11,7 @@ from typing import final
 import pandas as pd
 
 from occlufer.datasets.base import FaceDataset
+from occlufer.datasets.csv_rows import read_rows
 from occlufer.datasets.images import EXTENSIONS
 from occlufer.datasets.manifest import COLUMNS, Manifest, named
 from occlufer.datasets.stores import FileStore
@@ -60,7 +61,7 @@ class WithExtra(FaceDataset):
             )
         self._store = FileStore(root)
         listed = root / LIST_NAME
-        table = _read_list(listed) if listed.is_file() else None
+        table, bad = _read_list(listed) if listed.is_file() else (None, ())
         sources = _from_names(root, faces) if table is None else _from_list(listed, table)
         rows = {key: row for row, key in enumerate(faces.manifest.keys)}
         made = [_Made(path, rows[source]) for path, source in sources.items() if source in rows]
@@ -79,7 +80,7 @@ class WithExtra(FaceDataset):
             )
         self.name, self.covered = faces.name, faces.covered
         self.manifest = _joined(faces.manifest, kept)
-        self.notes = (*faces.notes, *notes)
+        self.notes = (*faces.notes, *notes, *bad)
 
     def load_image(self, index: int) -> UInt8Array:
         """Read one image, uint8 RGB (H, W, 3); raises `ImageError` when it cannot be decoded."""
@@ -148,23 +149,10 @@ def _from_list(path: Path, table: pd.DataFrame) -> dict[str, str | None]:
     return dict(zip(table["path"], table["source"], strict=True))
 
 
-def _read_list(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    except (
-        OSError,
-        ValueError,
-    ) as error:  # pandas' parser errors are ValueErrors, as are bytes that are no UTF-8
-        raise DatasetError(
-            f"{path} cannot be read as a table ({' '.join(str(error).split())}). "
-            "Wanted: a CSV file with the columns path and source."
-        ) from None
-    missing = [name for name in ("path", "source") if name not in table.columns]
-    if missing:
-        raise DatasetError(
-            f"{path} lacks the columns {', '.join(missing)}; found: {', '.join(map(str, table.columns))}."
-        )
-    return table
+def _read_list(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The rows of the list, text, and a sentence about bad ones, if any."""
+    rows, bad = read_rows(path, lambda cells, _: dict(cells), wanted=("path", "source"))
+    return pd.DataFrame([row for row in rows if row is not None]), bad
 
 
 def _check_expressions(path: Path, table: pd.DataFrame, made: list[_Made], manifest: Manifest) -> None:

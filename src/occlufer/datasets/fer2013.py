@@ -100,9 +100,9 @@ class FER2013(StoredFaces):
         return Listing(frame, listing.store, (*listing.notes, *carved, *counts))
 
     def _from_csv(self, path: Path) -> Listing:
-        table = read_csv(path)
+        table = read_csv(path, unreadable=self.unreadable)
         table.frame["split"] = table.frame["split"].replace("validation", self.public_test)
-        return Listing(table.frame, ArrayStore(table.images_NHW))
+        return Listing(table.frame, ArrayStore(table.images_NHW), table.notes)
 
     def _from_folders(self, root: Path) -> Listing:
         tree = read_tree(

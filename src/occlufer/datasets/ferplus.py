@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import final
 
 import numpy as np
-import pandas as pd
 
 from occlufer.datasets.assembly import Listing, StoredFaces
 from occlufer.datasets.base import Layout
-from occlufer.datasets.fer2013_csv import CSV_NAMES, read_csv
+from occlufer.datasets.fer2013_csv import CSV_NAMES, CsvFaces, read_csv
 from occlufer.datasets.ferplus_votes import Ballots, majority, read_votes
 from occlufer.datasets.stores import ArrayStore
 from occlufer.types import EXPRESSIONS, DatasetError, IntArray
@@ -65,13 +64,16 @@ class FERPlus(StoredFaces):
     def list_faces(self, root: Path) -> Listing:
         """The rows whose votes agree on one of the seven expressions."""
         votes_path = self._votes_file(root)
-        faces, ballots = read_csv(root), read_votes(votes_path)
-        _check_rows(faces.frame, ballots, f"{self.name}: {root} and {votes_path}")
+        faces = read_csv(root, unreadable=self.unreadable)
+        ballots, bad = read_votes(votes_path, unreadable=self.unreadable)
+        _check_rows(faces, ballots, f"{self.name}: {root} and {votes_path}")
         labels, left_out = majority(ballots)
+        labels = labels[faces.frame["source"].to_numpy(np.int64)]
         kept = labels >= 0
         agreement = _check_labels(faces.frame["label"].to_numpy(np.int64)[kept], labels[kept], self.name)
         frame = faces.frame.assign(label=labels)[kept]
-        return Listing(frame, ArrayStore(faces.images_NHW), tuple(_notes(ballots, left_out, agreement)))
+        notes = (*faces.notes, *bad, *_notes(ballots, left_out, agreement))
+        return Listing(frame, ArrayStore(faces.images_NHW), notes)
 
     def _votes_file(self, table: Path) -> Path:
         above = table.parent.parent if table.parent.name == "fer2013" else table.parent
@@ -88,16 +90,17 @@ class FERPlus(StoredFaces):
         return found
 
 
-def _check_rows(frame: pd.DataFrame, ballots: Ballots, where: str) -> None:
+def _check_rows(faces: CsvFaces, ballots: Ballots, where: str) -> None:
     """Refuse tables whose rows cannot belong to each other; keys begin with the usage of their row."""
-    if len(frame) != len(ballots.usages):
+    rows = len(faces.images_NHW)
+    if rows != len(ballots.usages):
         raise DatasetError(
-            f"{where}: {len(frame):,} and {len(ballots.usages):,} rows; they must be as many, since row i of the votes "
+            f"{where}: {rows:,} and {len(ballots.usages):,} rows; they must be as many, since row i of the votes "
             "is for row i of the faces. Wanted: both files whole, as they were published."
         )
-    usages = frame["key"].str.rsplit("_", n=1).str[0].str.lower()
-    for row, (usage, voted) in enumerate(zip(usages, ballots.usages, strict=True)):
-        if usage != voted.lower():
+    usages = faces.frame["key"].str.rsplit("_", n=1).str[0].str.lower()
+    for row, usage in zip(faces.frame["source"], usages, strict=True):
+        if (voted := ballots.usages[row]) and usage != voted.lower():
             raise DatasetError(
                 f"{where}: row {row} (from 0) is {usage} in one and {voted} in the other. Wanted: both files in "
                 "the order in which they were published."

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from occlufer.types import EXPRESSIONS, DatasetError, IntArray
+from occlufer.datasets.csv_rows import BadRow, read_rows
+from occlufer.types import EXPRESSIONS, IntArray
 
 CHOICES: tuple[str, ...] = (
     "neutral",
@@ -38,7 +38,7 @@ class Ballots:
     """A parsed file of votes.
 
     Attributes:
-        usages: Training, PublicTest or PrivateTest, one a row.
+        usages: Training, PublicTest or PrivateTest, one a row; "" where the row cannot be read.
         has_name: whether the row has an image name, one a row; always true where there is no such column.
         votes_NC: int64 (N, 10), votes for each of `CHOICES`.
     """
@@ -48,48 +48,27 @@ class Ballots:
     votes_NC: IntArray
 
 
-def read_votes(path: Path) -> Ballots:
-    """Parse a file of votes; columns are found by name, spaces around names and case do not matter.
+def read_votes(path: Path, *, unreadable: str = "skip") -> tuple[Ballots, tuple[str, ...]]:
+    """Parse a file of votes, see `occlufer.datasets.csv_rows.read_rows`; and a sentence about bad rows, if any.
+
+    Args:
+        path: the file.
+        unreadable: "skip" leaves out rows with a cell missing or votes that are no whole numbers, "error" refuses
+            the file.
 
     Raises:
-        DatasetError: a file that is no csv text, a missing column, no rows, or votes that are no whole numbers;
-            the line of the file is named.
+        DatasetError: a file that is no text, a missing column, no rows.
     """
-    usages, has_name, votes = [], [], []
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            for usage, image, counts in _cells(path, csv.reader(handle)):
-                usages.append(usage)
-                has_name.append(image is None or bool(image))
-                votes.append(counts)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{path} cannot be read as a csv file: {error}. Download it again.") from None
-    if not votes:
-        raise DatasetError(f"{path} holds column names but no rows. Download it again.")
-    return Ballots(tuple(usages), tuple(has_name), np.array(votes, np.int64))
 
+    def parse(cells: Mapping[str, str], _: str) -> tuple[str, bool, list[int]]:
+        votes = [cells[choice.lower()] for choice in CHOICES]
+        if not all(vote.isdecimal() for vote in votes):
+            raise BadRow(f"{','.join(votes)[:80]!r} are no votes as whole numbers")
+        return cells["usage"], cells.get("image name") != "", [int(vote) for vote in votes]
 
-def _cells(path: Path, reader: Iterator[list[str]]) -> Iterator[tuple[str, str | None, list[int]]]:
-    """Usage, image name or None, votes in the order of `CHOICES`; empty lines are passed over."""
-    header = [column.strip().lower() for column in next(reader, [])]
-    missing = [column for column in ("Usage", *CHOICES) if column.lower() not in header]
-    if missing:
-        raise DatasetError(
-            f"{path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}. Wanted: Usage, Image name, "
-            f"{', '.join(CHOICES)}; found: {', '.join(header)[:200] or 'an empty file'}."
-        )
-    usage, places = header.index("usage"), [header.index(choice.lower()) for choice in CHOICES]
-    image = header.index("image name") if "image name" in header else None
-    for line, row in enumerate(reader, start=2):
-        if not any(row):
-            continue
-        if len(row) != len(header) or not all(row[place].strip().isdecimal() for place in places):
-            raise DatasetError(
-                f"{path}, line {line}: {','.join(row)[:80]!r} is no row of votes. Wanted {len(header)} cells, the "
-                "votes as whole numbers. Was the file cut off?"
-            )
-        name = None if image is None else row[image].strip()
-        yield row[usage].strip(), name, [int(row[place]) for place in places]
+    rows, notes = read_rows(path, parse, wanted=("Usage", *CHOICES), policy=unreadable)
+    usages, has_name, votes = zip(*(row or ("", True, [0] * len(CHOICES)) for row in rows), strict=True)
+    return Ballots(usages, has_name, np.array(votes, np.int64)), notes
 
 
 def majority(ballots: Ballots) -> tuple[IntArray, Counter[str]]:
@@ -103,7 +82,9 @@ def majority(ballots: Ballots) -> tuple[IntArray, Counter[str]]:
     labels = np.full(len(counted), -1, np.int64)
     reasons: Counter[str] = Counter()
     for row, choice in enumerate(counted.argmax(axis=1)):
-        if not ballots.has_name[row]:
+        if not ballots.usages[row]:
+            reasons["in rows that cannot be read"] += 1
+        elif not ballots.has_name[row]:
             reasons["without an image name"] += 1
         elif not clear[row]:
             reasons["without a majority"] += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,9 @@ import pandas as pd
 
 from occlufer.datasets.assembly import Listing, StoredFaces
 from occlufer.datasets.base import Layout
+from occlufer.datasets.csv_rows import BadRow, read_lines, usable_rows, words
 from occlufer.datasets.manifest import COLUMNS, named
-from occlufer.datasets.rafdb_occlusions import only_occluded, rows_of_words
+from occlufer.datasets.rafdb_occlusions import only_occluded
 from occlufer.datasets.stores import FileStore
 from occlufer.datasets.trees import DEFAULT_SPLITS, FolderMap, read_tree, subfolders
 from occlufer.types import EXPRESSIONS, DatasetError
@@ -92,14 +92,18 @@ class RAFDB(StoredFaces):
     def list_faces(self, root: Path) -> Listing:
         """The faces that the label file lists, or those in the mirror's folders."""
         labels = _label_file(root)
-        frame, notes = _read_official(root, labels, self.name) if labels else _read_mirror(root, self.name)
+        frame, notes = (
+            _read_official(root, labels, self.name, self.unreadable)
+            if labels
+            else _read_mirror(root, self.name, self.unreadable)
+        )
         for split in PUBLISHED:
             if split not in set(frame["split"]):
                 raise DatasetError(f"{self.name}: {root} holds no {split} faces. Wanted: {self.wanted}.")
         notes = (*notes, *self.count_notes(frame, PUBLISHED))
         if self.occlusions is not None:
             path = Path(self.occlusions).expanduser()
-            frame, more = only_occluded(frame, path, name=self.name, codes=CODES)
+            frame, more = only_occluded(frame, path, name=self.name, codes=CODES, unreadable=self.unreadable)
             notes = (*notes, *more)
         return Listing(frame, FileStore(root), notes)
 
@@ -114,25 +118,25 @@ def _is_mirror_split(folder: Path) -> bool:
     return {"1", "7"} <= numbers and "0" not in numbers  # others number their classes from 0
 
 
-def _read_official(root: Path, labels: Path, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def _read_official(
+    root: Path, labels: Path, name: str, unreadable: str
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
     images = root / "Image" / "aligned"
     try:
         present = {path.name for path in images.iterdir()}
     except OSError:
         present = set()
-    rows = []
-    for line, cells in rows_of_words(labels):
-        if len(cells) != 2:
-            raise DatasetError(f"{labels}, line {line}: {len(cells)} words, wanted two: train_00001.jpg 5.")
-        key = Path(cells[0]).stem.removesuffix("_aligned")
+
+    def parse(text: str, where: str) -> tuple[str, str, int, str, None]:
+        name, code = words(text, 2, "train_00001.jpg 5")
+        key = Path(name).stem.removesuffix("_aligned")
         match = _NAME.fullmatch(key)
         if match is None:
-            raise DatasetError(
-                f"{labels}, line {line}: {cells[0]!r} is no name of RAF-DB, such as train_00001.jpg or test_0001.jpg."
-            )
-        source = f"Image/aligned/{key}_aligned.jpg"
-        rows.append((key, source, _label(cells[1], f"{labels}, line {line}"), match.group(1), None))
-    frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
+            raise BadRow(f"{name!r} is no name of RAF-DB, such as train_00001.jpg or test_0001.jpg")
+        return key, f"Image/aligned/{key}_aligned.jpg", _label(code, where), match.group(1), None
+
+    rows, bad = usable_rows(labels, read_lines(labels), parse, policy=unreadable)
+    frame = pd.DataFrame(list(filter(None, rows)), columns=list(COLUMNS), dtype=object)
     listed = {Path(source).name for source in frame["source"]}
     missing = sorted(listed - present)
     if missing or not listed:
@@ -142,17 +146,19 @@ def _read_official(root: Path, labels: Path, name: str) -> tuple[pd.DataFrame, t
         )
     others = sorted(entry for entry in present - listed if entry.endswith(".jpg"))
     notes = (f"Images left out because {labels.name} does not list them: {named(others)}.",) if others else ()
-    return frame, notes
+    return frame, (*bad, *notes)
 
 
 def _label(code: str, where: str) -> int:
+    if not code:
+        raise BadRow("no label. Was the file cut off?")
     if code not in CODES:
         hint = " Labels from 0 to 6 are another dataset's or a derived list." if code == "0" else ""
         raise DatasetError(f"{where}: {code[:20]!r} is not a label of RAF-DB. Wanted: {_ORDER}.{hint}")
     return EXPRESSIONS.index(CODES[code])
 
 
-def _read_mirror(root: Path, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def _read_mirror(root: Path, name: str, unreadable: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
     tree = read_tree(
         root,
         name=name,
@@ -175,35 +181,41 @@ def _read_mirror(root: Path, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
             f"{name}: images of one part lie in the folder of another: {named(moved)}. Their names say where "
             "they belong."
         )
+    notes = tree.notes
     for split in PUBLISHED:
         for place in (root, root.parent):
             table = place / f"{split}_labels.csv"
             if table.is_file():
-                _check_table(frame, table, name)
+                notes = (*notes, *_check_table(frame, table, name, unreadable))
                 break
-    return frame, tree.notes
+    return frame, notes
 
 
-def _check_table(frame: pd.DataFrame, table: Path, name: str) -> None:
+def _check_table(frame: pd.DataFrame, table: Path, name: str, unreadable: str) -> tuple[str, ...]:
     """Refuse a mirror whose folders and table of labels disagree: one of them has another label order."""
     label_of = dict(zip(frame["key"], frame["label"], strict=True))
-    wrong = []
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as handle:
-            for line, row in enumerate(csv.reader(handle), start=1):
-                match = _NAME.match(Path(row[0]).stem) if row else None
-                if match is None and line > 1 and row:
-                    raise DatasetError(f"{table}, line {line}: {row[0]!r} is no name of RAF-DB.")
-                if match is None or match.group(0) not in label_of:
-                    continue
-                label = _label(row[-1].strip(), f"{table}, line {line}")
-                if label != label_of[match.group(0)]:
-                    folder = EXPRESSIONS[label_of[match.group(0)]]
-                    wrong.append(f"{match.group(0)} {row[-1].strip()} {EXPRESSIONS[label]}, folder {folder}")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{table} cannot be read: {error}. Unpack the dataset again.") from None
+    wrong: list[str] = []
+    absent: list[str] = []
+
+    def parse(text: str, where: str) -> None:
+        cells = [cell.strip() for cell in re.split(r"[,;\t]", text.replace('"', ""))]
+        match = _NAME.match(Path(cells[0]).stem)
+        if match is None:
+            if where.endswith("line 1"):  # names of columns
+                return
+            raise BadRow(f"{cells[0]!r} is no name of RAF-DB")
+        key, code = match.group(0), cells[-1] if cells[1:] else ""
+        label = _label(code, where)
+        if key not in label_of:
+            absent.append(key)
+        elif label != label_of[key]:
+            folder = EXPRESSIONS[label_of[key]]
+            wrong.append(f"{key} {code} {EXPRESSIONS[label]}, folder {folder}")
+
+    _, notes = usable_rows(table, read_lines(table), parse, policy=unreadable)
     if wrong:
         raise DatasetError(
             f"{name}: {table.name} and the folders disagree: {named(wrong)}. Wanted, in both: {_ORDER}. Unpack "
             "the dataset again."
         )
+    return (*notes, *([f"{table.name} lists images that are not there: {named(absent)}."] if absent else []))

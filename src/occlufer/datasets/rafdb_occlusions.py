@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from occlufer.datasets.csv_rows import BadRow, read_lines, usable_rows, words
 from occlufer.datasets.manifest import named
 from occlufer.types import EXPRESSIONS, DatasetError
 
@@ -18,7 +19,7 @@ PUBLISHED = 734
 
 
 def only_occluded(
-    frame: pd.DataFrame, path: Path, *, name: str, codes: Mapping[str, str]
+    frame: pd.DataFrame, path: Path, *, name: str, codes: Mapping[str, str], unreadable: str = "skip"
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Leave out the test faces that the list does not name; the other splits stay as they are.
 
@@ -29,33 +30,38 @@ def only_occluded(
         path: the list.
         name: the dataset's name, for messages.
         codes: RAF-DB's labels from 1 -> expression.
+        unreadable: "skip" leaves out rows that are none and counts them, "error" refuses the list.
 
     Returns:
-        The frame with the column `occlusion_type` (0 for faces that are not in the list), and a sentence.
+        The frame with the column `occlusion_type` (0 for faces that are not in the list), and sentences.
 
     Raises:
-        DatasetError: a file that cannot be read, a row that is none, a name that is no test face, a label that
-            differs from the dataset's: the row is named.
+        DatasetError: a file that cannot be read, a name that is no test face, a label that differs from the dataset's:
+            the row is named.
     """
     test = frame[frame["split"] == "test"]
     label_of = dict(zip(test["key"], test["label"], strict=True))
     kind_of: dict[str, int] = {}
-    disagree, rows = [], 0
-    for line, words in rows_of_words(path):
-        where = f"{path}, line {line}"
-        if len(words) != 3 or words[2] not in TYPES or not words[1].isdecimal():
-            raise DatasetError(f"{where}: {' '.join(words)[:60]!r} is no row such as test_0003_aligned 3 4: "
-                               "name, label from 0 to 6, type of occlusion from 1 to 4.")  # fmt: skip
-        key = words[0].removesuffix(".jpg").removesuffix("_aligned")
+    disagree: list[str] = []
+
+    def parse(text: str, where: str) -> str:
+        image, code, kind = words(text, 3, "test_0003_aligned 3 4")
+        if kind not in TYPES or not code.isdecimal():
+            raise BadRow(f"{text[:60]!r}, wanted name, label from 0 to 6, type of occlusion from 1 to 4")
+        key = image.removesuffix(".jpg").removesuffix("_aligned")
         if key not in label_of:
             raise DatasetError(
-                f"{where}: {words[0]!r} is no test face of {name}. Is the list for another dataset?"
+                f"{where}: {image!r} is no test face of {name}. Is the list for another dataset?"
             )
-        listed, known = codes.get(str(int(words[1]) + 1)), EXPRESSIONS[label_of[key]]
+        listed, known = codes.get(str(int(code) + 1)), EXPRESSIONS[label_of[key]]
         if listed != known:
-            disagree.append(f"line {line}: {words[0]} {words[1]} ({listed or 'no label'}), not {known}")
-        kind_of[key] = int(words[2])
-        rows += 1
+            line = where.rsplit(", ", 1)[1]
+            disagree.append(f"{line}: {image} {code} ({listed or 'no label'}), not {known}")
+        kind_of[key] = int(kind)
+        return key
+
+    listed_keys, bad = usable_rows(path, read_lines(path), parse, policy=unreadable)
+    rows = len(listed_keys) - listed_keys.count(None)
     if disagree:
         order = ", ".join(f"{int(code) - 1} {expression}" for code, expression in codes.items())
         raise DatasetError(
@@ -67,14 +73,6 @@ def only_occluded(
     again = f", {rows - len(kind_of)} of them repeated" if rows > len(kind_of) else ""
     published = f"; the published list has {PUBLISHED}" if len(kind_of) != PUBLISHED else ""
     return kept, (
+        *bad,
         f"The test part is the {len(kind_of)} faces of {path.name} ({rows} rows{again}{published}) out of {len(test)}.",
     )
-
-
-def rows_of_words(path: Path) -> list[tuple[int, list[str]]]:
-    """Line number from 1 and the words of each line of a text file that has any; `DatasetError` if unreadable."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path} cannot be read: {error}. Give the file as it was published.") from None
-    return [(number, words) for number, line in enumerate(lines, start=1) if (words := line.split())]
