@@ -120,7 +120,7 @@ def test_a_command_composes_as_it_stands(command):
 @pytest.mark.parametrize(("command", "group", "option"), PAIRS)
 def test_every_option_composes_and_fits_what_it_names(command, group, option):
     config = OmegaConf.to_container(given(command, group, option), resolve=True)
-    node = config.get(group, {}) if group != "experiment" else config
+    node = config if group in ("experiment", "recovery") else config.get(group, {})
     found = list(targets(node))
     assert found or group in ("paths", "grid"), f"{group}/{option} builds nothing"
     for target in found:
@@ -183,6 +183,13 @@ def test_an_experiment_sweeps_over_what_exists(experiment):
             assert set(names) <= set(GROUPS[key])
         else:
             assert OmegaConf.select(config, key, throw_on_missing=True) is not None, f"no key {key}"
+
+
+@pytest.mark.parametrize("option", GROUPS["recovery"])
+def test_ways_of_recovery_cost_as_many_forward_passes(option):
+    config = compose("train", "experiment=recovery", f"recovery={option}")
+    passes = get_object(config.objective._target_).passes
+    assert passes * config.trainer.max_epochs == compose("train", "experiment=recovery").trainer.max_epochs
 
 
 # --- Options that need no data are built.

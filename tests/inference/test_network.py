@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from fakes import TINY_TRAINING, tiny_fer2013
 from occlufer.data.view import FullImage
-from occlufer.inference.network import load_network
+from occlufer.inference.network import _run_of, load_network
 from occlufer.runs import Run, find_runs
 from occlufer.types import EXPRESSIONS, ConfigError, RunError
 
@@ -91,3 +93,24 @@ def test_a_network_is_distilled_from_a_run_that_takes_the_same_images(run, run_c
         ConfigError, match=r"The teacher .* was trained under FullImage .* training has FaceCrop"
     ):
         run_command("train", [*words, "view=face"])
+
+
+def test_the_teacher_of_a_study_is_its_run_on_bare_faces_of_the_same_replicate(run, tmp_path):
+    study = tmp_path / "study"
+    copies = {}
+    for name, change in {
+        "bare": {}, "other_seed": {"seed": 5}, "flips": {"flip_test": True},
+        "masked": {"occlusion": {"_target_": "occlufer.occlusion.mask.Mask"}},
+    }.items():  # fmt: skip
+        copies[name] = shutil.copytree(run.folder, study / name)
+        path = copies[name] / "config.yaml"
+        path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | change))
+    (copies["other_seed"] / "notes.txt").write_text("not a run's")
+    assert _run_of(study, run.config()["seed"], None) == copies["bare"]
+    assert _run_of(study, 5, None) == copies["other_seed"]
+    assert _run_of(copies["masked"], 5, None) == copies["masked"]
+    with pytest.raises(RunError, match=r"holds 0 finished runs .* seed 7.*Train it first"):
+        _run_of(study, 7, None)
+    shutil.copytree(copies["bare"], study / "again")
+    with pytest.raises(RunError, match=r"holds 2 finished runs .*objective.teacher.run="):
+        _run_of(study, run.config()["seed"], None)

@@ -226,3 +226,15 @@ def test_a_resumed_training_ends_as_if_it_had_not_stopped(tmp_path):
         [{k: v for k, v in row.items() if k != "seconds"} for row in h.rows] for h in (resumed, history)
     ]
     assert without_times[0] == without_times[1]
+
+
+def test_flips_at_test_time_are_the_mean_over_an_image_and_its_mirror_image():
+    said = {}
+    for flip in (False, True):
+        module = classifier(flip=flip)
+        trainer().test(module, loader(faces(9)), verbose=False)
+        (said[flip],) = (rows["probabilities"] for rows in module.test_rows)
+    images = torch.stack([item["image"] for item in faces(9)])
+    with torch.no_grad():
+        mirrored = module(images.flip(-1)).softmax(1).numpy()
+    np.testing.assert_allclose(said[True], (said[False] + mirrored) / 2, atol=1e-6)

@@ -73,6 +73,31 @@ def test_distillation_is_cross_entropy_and_the_divergence_from_the_teacher():
     )
 
 
+class Linear(nn.Module):
+    """Features that are the image, and logits from them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.head = nn.Linear(width, 7)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.head(image)
+        return logits
+
+
+def test_distillation_of_features_adds_their_distance_in_angle():
+    made = {"class_counts": COUNTS, "teacher": Linear(4)}
+    theirs, ours = (torch.from_numpy(RNG.normal(0, 1, (5, 4)).astype(np.float32)) for _ in range(2))
+    outputs = Outputs(torch.from_numpy(COVERED), features_BD=ours)
+    without, doubled = (Distillation(**made, feature_weight=weight) for weight in (0.0, 2.0))
+    assert (without.wants_features, doubled.wants_features) == (False, True)
+    cosines = (theirs * ours).sum(1) / theirs.norm(dim=1) / ours.norm(dim=1)
+    added = doubled(outputs, batch(clean=theirs)) - without(outputs, batch(clean=theirs))
+    assert float(added) == pytest.approx(2 * float((1 - cosines).mean()), rel=1e-4)
+    with pytest.raises(ConfigError, match=r"has 4 features and this model 3: .* objective.feature_weight=0"):
+        doubled(Outputs(torch.from_numpy(COVERED), features_BD=ours[:, :3]), batch(clean=theirs))
+
+
 def test_a_teacher_is_in_no_parameter_no_state_and_no_gradient():
     objective = Distillation(class_counts=COUNTS, teacher=Says())
     assert list(objective.parameters()) == []

@@ -179,5 +179,6 @@ def make_classifier(config: Config, class_counts: list[int]) -> ExpressionClassi
         classes=len(EXPRESSIONS),
         seed=int(config["seed"]),
         channels_last=bool(config["channels_last"]),
+        flip=bool(config["flip_test"]),
         config=config,
     )

@@ -72,7 +72,12 @@ def main(config: DictConfig) -> None:
     if not given.get("dataset"):
         data.leave_out(_left_bare_before(run, data))
     data.require("test")
-    fresh = score(tester, TestedNetwork(loaded.network, channels_last=loaded.description.channels_last), data)
+    classifier = TestedNetwork(
+        loaded.network,
+        channels_last=loaded.description.channels_last,
+        flip=bool(settings.get("flip_test")),  # runs of earlier versions do not say
+    )
+    fresh = score(tester, classifier, data)
     if not tester.is_global_zero:  # each ddp process holds all rows, and one writes them
         return
     if given.get("dataset"):

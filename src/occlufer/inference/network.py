@@ -145,18 +145,23 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def teacher(run: str, *, image: Mapping[str, Any], channels: int, view: View) -> nn.Module:
+def teacher(
+    run: str, *, image: Mapping[str, Any], channels: int, view: View, seed: int = 0, fold: int | None = None
+) -> nn.Module:
     """The network of a finished run, for an objective that learns from one (`conf/objective/distillation.yaml`).
 
     Args:
-        run: its folder.
+        run: its folder; or that of a study, which holds one finished run of cross-entropy on bare faces with the
+            given seed and fold.
         image: the `image` group of the training that asks it.
         channels, view: what else decides the images of that training.
+        seed, fold: the replicate, where `run` is a study.
 
     Raises:
         ConfigError: it takes other images than this training makes.
+        RunError: there is no such run, or no single one.
     """
-    loaded = load_network(run)
+    loaded = load_network(_run_of(Path(run).expanduser(), seed, fold))
     wanted, seen = loaded.description.image, loaded.description.view
     if ImageFormat.create(**image, channels=channels) != wanted:
         raise ConfigError(
@@ -169,3 +174,29 @@ def teacher(run: str, *, image: Mapping[str, Any], channels: int, view: View) ->
             f"{type(view).__name__} with {vars(view)}. Give its view=, or choose another teacher."
         )
     return loaded.network
+
+
+def _run_of(folder: Path, seed: int, fold: int | None) -> Path:
+    """The folder itself where it is a run's, else the study's run on bare faces of this replicate."""
+    if not folder.is_dir() or (folder / "config.yaml").is_file():
+        return folder
+    bare = {"occlusion": "occlufer.occlusion.none.NoOcclusion",
+            "objective": "occlufer.learning.objectives.cross_entropy.CrossEntropy"}  # fmt: skip
+    found = []
+    for path in sorted(folder.iterdir()):
+        run = Run(path)
+        if path.is_dir() and run.finished and (path / "config.yaml").is_file():
+            config = stored_settings(run)
+            kinds = {group: config[group]["_target_"] for group in bare}
+            replicate = (config["seed"], config.get("fold")) == (seed, fold)
+            if kinds == bare and replicate and not config.get("flip_test"):
+                found.append(path)
+    if len(found) == 1:
+        return found[0]
+    which = f"seed {seed}" + ("" if fold is None else f" and fold {fold}")
+    raise RunError(
+        f"A teacher is wanted: the study {folder} holds {len(found)} finished runs of cross-entropy on bare faces with "
+        f"{which}, and one is needed. "
+        + ("Name one with objective.teacher.run=OUTPUTS/STUDY/RUN." if found else
+           "Train it first (occlusion=none objective=cross_entropy), then run this command again.")
+    )  # fmt: skip

@@ -33,7 +33,7 @@ class ExpressionClassifier(TestedNetwork):
         scheduler: (optimiser, number of steps) -> Lightning's schedule.
         classes: K.
         seed: of dropout and its kin, together with the epoch and the device.
-        channels_last: memory format that GPUs prefer.
+        channels_last, flip: see `TestedNetwork`.
         config: the run's configuration in plain dicts, kept in every checkpoint.
     """
 
@@ -47,9 +47,10 @@ class ExpressionClassifier(TestedNetwork):
         classes: int,
         seed: int,
         channels_last: bool = False,
+        flip: bool = False,
         config: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(network, channels_last=channels_last)
+        super().__init__(network, channels_last=channels_last, flip=flip)
         self.save_hyperparameters({"config": dict(config or {})})
         self.objective = objective
         self._features = FeatureTap(network) if objective.wants_features else None

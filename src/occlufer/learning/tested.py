@@ -23,12 +23,14 @@ class TestedNetwork(pl.LightningModule):
     Args:
         network: float (B, C, H, W) -> logits float (B, K).
         channels_last: memory format that GPUs prefer.
+        flip: whether test probabilities are the mean over each face and its mirror image, at twice the cost.
     """
 
     __test__ = False  # pytest: not a test case
 
-    def __init__(self, network: nn.Module, *, channels_last: bool = False) -> None:
+    def __init__(self, network: nn.Module, *, channels_last: bool = False, flip: bool = False) -> None:
         super().__init__()
+        self.flip = flip
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.network = network.to(memory_format=self.memory_format)
         self.test_rows: list[TestRows] = []
@@ -48,10 +50,17 @@ class TestedNetwork(pl.LightningModule):
         """Keep what the network says about each face."""
         part: TestRows = {
             "index": batch["index"].cpu().numpy(),
-            "probabilities": self(batch["image"]).float().softmax(dim=1).cpu().numpy(),
+            "probabilities": self._probabilities(batch["image"]).cpu().numpy(),
             "covered_share": batch["covered_share"].float().cpu().numpy(),
         }
         self._test_parts[dataloader_idx].append(part)
+
+    def _probabilities(self, image_BCHW: torch.Tensor) -> torch.Tensor:
+        """float32 (B, K), each row summing to 1."""
+        found_BK = self(image_BCHW).float().softmax(dim=1)
+        if self.flip:
+            found_BK = (found_BK + self(image_BCHW.flip(-1)).float().softmax(dim=1)) / 2
+        return found_BK
 
     def on_test_epoch_end(self) -> None:
         """Bring the rows of all devices together, in the order of the index."""

@@ -42,11 +42,14 @@ class Objective(nn.Module, ABC):
         wants_pairs: whether batches of training faces hold each face without the occluder too (`batch["clean"]`).
         wants_clean_outputs: whether the network is asked about these too, which doubles the cost of a step.
         wants_features: whether the features of what it is asked about are wanted, see `Outputs`.
+        passes: forward passes that a step makes for each training face, a teacher's too: what trainings of equal cost
+            are counted in.
     """
 
     wants_pairs: ClassVar[bool] = False
     wants_clean_outputs: ClassVar[bool] = False
-    wants_features: ClassVar[bool] = False
+    wants_features: bool = False
+    passes: ClassVar[int] = 1
 
     @abstractmethod
     def forward(self, outputs: Outputs, batch: Batch) -> torch.Tensor:
@@ -58,16 +61,18 @@ class Teacher:
 
     Args:
         network: float (B, C, H, W) -> logits float (B, K).
+        features: whether its features are wanted too.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, *, features: bool = False) -> None:
         self._network = network.eval().requires_grad_(False)
+        self._features = FeatureTap(network) if features else None
 
     @torch.no_grad()
-    def __call__(self, image_BCHW: torch.Tensor) -> torch.Tensor:
-        """Logits float (B, K), on the device of the images."""
+    def __call__(self, image_BCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Logits float (B, K), and features float (B, D) where wanted, on the device of the images."""
         logits_BK: torch.Tensor = self._network.to(image_BCHW.device)(image_BCHW)
-        return logits_BK
+        return logits_BK, None if self._features is None else self._features.take()
 
 
 class FeatureTap:

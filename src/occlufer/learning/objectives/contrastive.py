@@ -28,6 +28,7 @@ class SupervisedContrastive(Objective):
 
     wants_pairs = True
     wants_clean_outputs = True
+    passes = 2
     wants_features = True
 
     def __init__(
