@@ -100,7 +100,7 @@ def test_the_teacher_of_a_study_is_its_run_on_bare_faces_of_the_same_replicate(r
     copies = {}
     for name, change in {
         "bare": {}, "other_seed": {"seed": 5}, "flips": {"flip_test": True},
-        "masked": {"occlusion": {"_target_": "occlufer.occlusion.mask.Mask"}},
+        "masked": {"occlusion": {"_target_": "occlufer.occlusion.controls.Box"}},
     }.items():  # fmt: skip
         copies[name] = shutil.copytree(run.folder, study / name)
         path = copies[name] / "config.yaml"

@@ -186,7 +186,7 @@ def _run_of(folder: Path, seed: int, fold: int | None) -> Path:
     for path in sorted(folder.iterdir()):
         run = Run(path)
         if path.is_dir() and run.finished and (path / "config.yaml").is_file():
-            config = stored_settings(run)
+            config = stored_settings(run, trusted=())
             kinds = {group: config[group]["_target_"] for group in bare}
             replicate = (config["seed"], config.get("fold")) == (seed, fold)
             if kinds == bare and replicate and not config.get("flip_test"):
