@@ -47,7 +47,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     import threadpoolctl
 
     import steps
-    from occlufer.commands.console import say
+    from occlufer.console import say
 
     cv2.setNumThreads(0)
     count, repeats = (options.count or (6 if options.quick else 40)), (3 if options.quick else 25)
@@ -101,7 +101,7 @@ def _parts(names: Sequence[str]) -> tuple[Any, dict[str, Any], Any]:
 def _print(result: dict[str, Any]) -> None:
     import pandas as pd
 
-    from occlufer.commands.console import out, table
+    from occlufer.console import out, table
 
     host = result["machine"]
     out.print(

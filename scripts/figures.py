@@ -15,10 +15,10 @@ import numpy as np
 from PIL import Image
 
 from occlufer.building import build, plain
-from occlufer.commands.assemble import prepare_landmarks
 from occlufer.data.rendered import FaceRenderer
 from occlufer.data.sheets import contact_sheet
 from occlufer.settings import conf_folder
+from occlufer.tasks.assemble import prepare_landmarks
 from occlufer.types import EXPRESSIONS, UInt8Array, seeded_rng
 
 OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "images" / "conditions.png"

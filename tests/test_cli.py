@@ -15,9 +15,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 from rich.console import Console
 
-from occlufer import __version__, cli
+from occlufer import __version__, cli, console
 from occlufer.building import build, plain
-from occlufer.commands import console
 from occlufer.commands.app import study_folder
 from occlufer.commands.options import COMMANDS, group_options
 from occlufer.settings import conf_folder
@@ -54,7 +53,7 @@ def test_each_command_has_its_help(monkeypatch, capsys, command, flag):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_its_module_and_its_configuration(command):
-    assert (Path(console.__file__).parent / f"{command}.py").is_file()
+    assert (Path(cli.__file__).parent / "commands" / f"{command}.py").is_file()
     assert COMMANDS[command].example.startswith(f"occlufer {command}")
 
 
@@ -83,6 +82,17 @@ def test_help_loads_nothing_heavy(words):
     )
     result = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=60)
     assert json.loads(result.stdout.splitlines()[-1]) == [], result.stderr
+
+
+def test_a_request_is_checked_before_anything_heavy_is_imported():
+    modules = [f"occlufer.commands.{name}" for name in COMMANDS]
+    heavy = [name for name in HEAVY if name not in ("hydra", "omegaconf")]
+    code = (
+        f"import importlib, sys\nfor name in {modules!r}: importlib.import_module(name)\n"
+        f"print([name for name in {heavy!r} if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert result.stdout.split("\n")[-2] == "[]", result.stdout + result.stderr
 
 
 def test_options_are_the_files_of_the_group():
@@ -142,7 +152,7 @@ def test_a_study_is_a_path_that_exists_or_a_name(tmp_path):
     assert study_folder(config) == tmp_path / "out" / "first"
 
 
-# --- commands.console
+# --- console
 
 
 def test_help_that_nobody_reads_to_its_end_leaves_no_traceback():

@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.context import SpawnContext
 from typing import Any
@@ -24,6 +24,23 @@ _RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
 def core_count() -> int:
     """Cores that this process may use, which can be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def process_count(trainer: Mapping[str, Any], *, visible: int) -> int:
+    """Processes that a trainer starts on one machine, where `visible` GPUs are there for `devices: auto`.
+
+    1 for a number of devices that cannot be: Lightning refuses it when the training starts.
+    """
+    devices = trainer.get("devices", 1)
+    if isinstance(devices, str) and devices != "auto":
+        parts = [part for part in devices.split(",") if part.strip()]
+        # Lightning reads "2" as a number of devices and "0,2" (or "2,") as their names.
+        devices = parts if "," in devices else int(devices) if devices.lstrip("-").isdigit() else 1
+    if devices in ("auto", -1):
+        devices = visible if trainer.get("accelerator") in {"gpu", "cuda"} else 1
+    if isinstance(devices, list | tuple):
+        return max(len(devices), 1)
+    return max(devices, 1) if isinstance(devices, int) else 1
 
 
 def first_process() -> bool:

@@ -13,9 +13,9 @@ from hydra.types import RunMode
 from omegaconf import open_dict
 
 from occlufer.commands.checks import check_train, training_settings
-from occlufer.commands.recording import check_request, left_out
 from occlufer.runs import Run
 from occlufer.settings import conf_folder, config_hash
+from occlufer.tasks.recording import check_sweep, left_out
 from occlufer.types import ConfigError
 
 
@@ -36,7 +36,9 @@ def request_in(mode: RunMode, *words: str) -> None:
         HydraConfig.instance().set_config(config)
         with open_dict(config):
             del config["hydra"]
-        check_request(training_settings(config))
+        settings = training_settings(config)
+        check_train(settings)
+        check_sweep(settings)
 
 
 @pytest.mark.parametrize(

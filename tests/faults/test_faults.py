@@ -21,12 +21,12 @@ import wandb
 
 from fakes import TINY_TRAINING, tiny_fer2013
 from fakes import rafdb as fake_rafdb
-from occlufer.commands.loading import loading
-from occlufer.commands.recording import Recorder
 from occlufer.data.faces import ConditionedFaces
 from occlufer.files import StorageError
 from occlufer.learning.module import ExpressionClassifier
 from occlufer.runs import Run, find_runs
+from occlufer.tasks.loading import loading
+from occlufer.tasks.recording import Recorder
 from occlufer.types import DatasetError, OccluferError, RunError
 
 CAPABILITIES = 0x20080522  # linux/capability.h: version 3, two words a set

@@ -16,10 +16,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from fakes import TINY_TRAINING, tiny_fer2013
-from occlufer.commands.recording import Recorder
 from occlufer.learning.callbacks import MONITOR, History
 from occlufer.runs import Run, find_runs
 from occlufer.settings import conf_folder
+from occlufer.tasks.recording import Recorder
 from occlufer.types import ConfigError
 
 CONDITIONS = ["none", "study_a_mask", "study_a_headset"]

@@ -14,11 +14,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import get_object
 from rich.console import Console
 
-from occlufer.commands.checks import process_count
 from occlufer.launchers.board import Board, summary_table
 from occlufer.launchers.devices import Devices, Need, need_of, visible_gpus
 from occlufer.launchers.jobs import Job, Phase, list_jobs, train_command
 from occlufer.launchers.processes import Process, clean_environment
+from occlufer.processes import process_count
 from occlufer.runs import Run
 from occlufer.settings import conf_folder
 from occlufer.types import ConfigError

@@ -1,1 +1,1 @@
-"""One thin Hydra app a command: the only place that instantiates and wires."""
+"""One thin module a command: a request is understood and checked here, before anything heavy is imported."""

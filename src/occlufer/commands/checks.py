@@ -70,23 +70,6 @@ def _images_digest(folder: Path) -> str:
     return hashlib.sha256(repr(found).encode()).hexdigest()[:8]
 
 
-def process_count(trainer: Mapping[str, Any], *, visible: int) -> int:
-    """Processes that a trainer starts on one machine, where `visible` GPUs are there for `devices: auto`.
-
-    1 for a number of devices that cannot be: Lightning refuses it when the training starts.
-    """
-    devices = trainer.get("devices", 1)
-    if isinstance(devices, str) and devices != "auto":
-        parts = [part for part in devices.split(",") if part.strip()]
-        # Lightning reads "2" as a number of devices and "0,2" (or "2,") as their names.
-        devices = parts if "," in devices else int(devices) if devices.lstrip("-").isdigit() else 1
-    if devices in ("auto", -1):
-        devices = visible if trainer.get("accelerator") in {"gpu", "cuda"} else 1
-    if isinstance(devices, list | tuple):
-        return max(len(devices), 1)
-    return max(devices, 1) if isinstance(devices, int) else 1
-
-
 def check_preview(settings: Mapping[str, Any]) -> None:
     """Refuse a sheet that cannot be drawn; raises `ConfigError`."""
     check_folders(settings)

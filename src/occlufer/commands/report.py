@@ -5,23 +5,23 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from occlufer.commands.app import command, study_folder
+from occlufer.console import out
+from occlufer.files import clear_leftovers
+from occlufer.runs import refuse_links
 from occlufer.types import ConfigError
 
 
 @command("report")
 def main(config: DictConfig) -> None:
     """Write report.html, tables/*.csv and figures/* into the study folder; read nothing but its run folders."""
-    from occlufer.analysis.report import matrix_text, write_report
-    from occlufer.commands.console import out
-    from occlufer.files import clear_leftovers
-    from occlufer.runs import refuse_links
-
     if config.study is None:
         raise ConfigError("Which study? Give study=NAME (a folder under paths.outputs) or study=PATH.")
     if config.run_figures not in (True, False, None):
         raise ConfigError(
             f"run_figures must be true, false, or null (the runs of a cross-validation), found {config.run_figures!r}."
         )
+    from occlufer.analysis.report import matrix_text, write_report
+
     folder = study_folder(config)
     refuse_links(folder, "tables", "figures")
     report = write_report(folder, run_figures=config.run_figures)

@@ -6,21 +6,19 @@ import math
 from collections import Counter
 
 from omegaconf import DictConfig
+from rich.markup import escape
+from rich.table import Table
 
 from occlufer.commands.app import command, study_folder
+from occlufer.console import out, shortened
+from occlufer.reading import printable
+from occlufer.sweeps import State, study_status
 from occlufer.types import ConfigError
 
 
 @command("status")
 def main(config: DictConfig) -> None:
     """List the runs of a study and the jobs of its last sweep that have none; changes nothing."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    from occlufer.commands.console import out, shortened
-    from occlufer.reading import printable
-    from occlufer.sweeps import State, study_status
-
     if config.study is None:
         raise ConfigError("Which study? Give study=NAME (a folder under paths.outputs) or study=PATH.")
     folder = study_folder(config)

@@ -16,7 +16,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from occlufer.commands.checks import whole
-from occlufer.commands.console import err, say
+from occlufer.console import err, say
 from occlufer.launchers.board import Board, counts, summary_table
 from occlufer.launchers.jobs import Job, Phase, list_jobs, resolve, train_command
 from occlufer.launchers.outcome import conclude, fail, has_begun, note_start

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from occlufer.commands.console import err, say, shortened
+from occlufer.console import err, say, shortened
 from occlufer.launchers.jobs import Job, Phase
 
 _EVERY = 1.0  # seconds between looks at the histories

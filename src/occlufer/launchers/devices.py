@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from occlufer.commands.checks import process_count
+from occlufer.processes import process_count
 from occlufer.types import ConfigError
 
 

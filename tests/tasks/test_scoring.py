@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 
 from fakes import MemoryFaces, fill_cache
-from occlufer.commands.scoring import score
 from occlufer.data.datamodule import FaceDataModule, LoaderSettings, left_out_notes
 from occlufer.data.image_format import ImageFormat
 from occlufer.data.transforms import Augmentation
@@ -20,6 +19,7 @@ from occlufer.landmarks.cache import LandmarkCache
 from occlufer.occlusion.mask import FaceMask
 from occlufer.occlusion.none import NoOcclusion
 from occlufer.occlusion.templates.surgical import Surgical
+from occlufer.tasks.scoring import score
 from occlufer.types import RunError
 
 MASK = FaceMask(artwork=Surgical(colours={"blue": 1.0}))

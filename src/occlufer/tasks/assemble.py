@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from occlufer.building import build
-from occlufer.commands.console import progress, say
+from occlufer.console import progress, say
 from occlufer.data.datamodule import FaceDataModule, LoaderSettings, coverage_table, usable_faces
 from occlufer.data.image_format import ImageFormat
 from occlufer.datasets.base import FaceDataset

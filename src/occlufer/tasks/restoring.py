@@ -15,7 +15,7 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch.utils.data import DataLoader
 
-from occlufer.commands.console import say
+from occlufer.console import say
 from occlufer.data.pairs import OccludedPairs, Pair, pair_tensors, unit_tensor
 from occlufer.data.rendered import RenderedFace
 from occlufer.data.sampler import FaceSampler

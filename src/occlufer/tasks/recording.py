@@ -14,15 +14,14 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from occlufer.commands.checks import check_train, process_count
-from occlufer.commands.console import err, say
+from occlufer.console import err, say
 from occlufer.data.datamodule import FaceDataModule, left_out_notes
 from occlufer.environment import environment
 from occlufer.files import clear_leftovers, locked
 from occlufer.inference.network import read_checkpoint
 from occlufer.learning.callbacks import MONITOR, History, HistoryRow
 from occlufer.learning.module import ExpressionClassifier
-from occlufer.processes import announce_first_rank, end_with_first_rank, first_process
+from occlufer.processes import announce_first_rank, end_with_first_rank, first_process, process_count
 from occlufer.reading import read_json
 from occlufer.runs import Run, RunSummary, now
 from occlufer.settings import Protocol, run_folder
@@ -33,8 +32,8 @@ Settings = Mapping[str, Any]
 _OF_SEVERAL = ("ddp", "fsdp", "deepspeed")  # strategies that are named only for several processes
 
 
-def check_request(settings: Settings) -> None:
-    """Refuse what cannot work, before any work starts; raises `ConfigError`."""
+def check_sweep(settings: Settings) -> None:
+    """Refuse a sweep that cannot work with the launcher that runs it; raises `ConfigError`."""
     sweep = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
     visible = torch.cuda.device_count() if sweep else 1
     several = process_count(settings["trainer"], visible=visible) > 1
@@ -45,7 +44,6 @@ def check_request(settings: Settings) -> None:
             "several devices would start the whole sweep again. Add hydra/launcher=local, ray or slurm, which give "
             "each job its own process, or sweep with one device a job (trainer.devices=1 trainer.strategy=auto)."
         )
-    check_train(settings)
 
 
 @contextlib.contextmanager

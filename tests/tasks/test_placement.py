@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from fakes import MemoryFaces, fill_cache
-from occlufer.commands import placement
 from occlufer.landmarks.cache import LandmarkCache
 from occlufer.landmarks.detector import Detection, DetectorSettings
 from occlufer.occlusion.controls import Box
+from occlufer.tasks import placement
 
 
 @pytest.fixture

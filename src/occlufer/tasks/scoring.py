@@ -10,7 +10,6 @@ import pytorch_lightning as pl
 from PIL import Image
 
 from occlufer.analysis.core.metrics import score_by_condition
-from occlufer.commands.loading import loading
 from occlufer.data.datamodule import FaceDataModule
 from occlufer.data.rendered import OCCLUSION
 from occlufer.data.sheets import contact_sheet
@@ -18,6 +17,7 @@ from occlufer.files import atomic_path
 from occlufer.learning.tested import TestedNetwork, TestRows
 from occlufer.occlusion.promise import KEPT, falls_short
 from occlufer.runs import PREDICTION_COLUMNS, PROBABILITY_COLUMNS, Run
+from occlufer.tasks.loading import loading
 from occlufer.tracking import Mirror
 from occlufer.types import EXPRESSIONS, IntArray, RunError, UInt8Array, seeded_rng
 

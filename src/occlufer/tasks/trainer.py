@@ -12,7 +12,7 @@ import torch
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 
 from occlufer.building import build
-from occlufer.commands.console import err
+from occlufer.console import err
 from occlufer.learning.callbacks import AtomicCheckpointIO, History, checkpoint_callbacks
 from occlufer.runs import Run
 from occlufer.signals import Terminated

@@ -1,0 +1,75 @@
+"""A training: data, network, fit, test, record, in this order."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from typing import Any
+
+import pytorch_lightning as pl
+
+from occlufer.building import build
+from occlufer.console import say
+from occlufer.inference.network import fill, scored_checkpoint
+from occlufer.learning.callbacks import History
+from occlufer.runs import Run
+from occlufer.tasks.assemble import (
+    check_parts,
+    make_classifier,
+    make_datamodule,
+    make_faces,
+    prepare_landmarks,
+)
+from occlufer.tasks.loading import loading
+from occlufer.tasks.recording import Recorder, check_sweep, interruption, left_out, open_run, resume_point
+from occlufer.tasks.scoring import headline, record_samples, record_scores, score, training_grid
+from occlufer.tasks.trainer import make_trainer
+
+
+def train(settings: dict[str, Any]) -> float:
+    """See `occlufer.commands.train`; `settings` are those of `training_settings`, checked."""
+    check_sweep(settings)
+    with open_run(settings) as run:
+        if left_out(run, settings):
+            return math.nan
+        return run.summary().best_score if run.finished else _train(run, settings)
+
+
+def _train(run: Run, settings: dict[str, Any]) -> float:
+    check_parts(settings)
+    mirror = build(settings["logger"])
+    recorder = Recorder(run, settings)
+    history = History(recorder.write_history)
+    trainer = make_trainer(settings, run, mirror, history)
+    with recorder.failures():
+        faces = make_faces(settings)
+        cache, _ = prepare_landmarks(settings, faces)
+        data = make_datamodule(settings, faces, cache, settings["condition_occluders"])
+        data.require("train", "validation", "test")
+
+        pl.seed_everything(settings["seed"], verbose=False)
+        classifier = make_classifier(settings, data.class_counts())
+        data.pairs = classifier.objective.wants_pairs
+
+        with contextlib.ExitStack() as stack:
+            if trainer.is_global_zero:
+                recorder.begin(data)
+                mirror.begin(folder=run.folder, study=settings["study"], name=run.name, config=settings)
+                stack.callback(mirror.close)
+                mirror.log_grid("training faces", training_grid(data), "occluded and augmented, epoch 0")
+            if recorder.trained:
+                for row in run.history().to_dict("records"):
+                    mirror.log_metrics(row)
+            else:
+                with interruption(trainer), loading():
+                    trainer.fit(classifier, datamodule=data, ckpt_path=resume_point(run), weights_only=True)
+                recorder.end_training(history, trainer)
+            fill(classifier.network, scored_checkpoint(run, settings), str(run.folder))
+            predictions = score(trainer, classifier, data)
+            if not trainer.is_global_zero:
+                return recorder.best_score
+            record_scores(run, predictions, mirror)
+            record_samples(run, data)
+            recorder.finish(data, classifier)  # before the tracker is closed: a dead one may keep us waiting
+        say(f"{run.name}: {headline(predictions)} -> {run.folder}")
+    return recorder.best_score
