@@ -22,12 +22,14 @@ class Protocol:
         chosen_by: which scores decide between the settings of a grid.
         parts_subjects: whether folds are cut by image, so that a subject's faces, and copies of one, are on both sides.
         duplicates: what becomes of images that stand in two splits, in datasets that ask (`${protocol:duplicates}`).
+        contradictions: what becomes of images that stand under more than one label.
     """
 
     scored: Literal["best", "last"]
     chosen_by: Literal["validation", "test"]
     parts_subjects: bool
     duplicates: Literal["drop", "keep"]
+    contradictions: Literal["drop", "keep"]
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Protocol:
@@ -39,8 +41,8 @@ class Protocol:
 
 
 PROTOCOLS: Mapping[str, Protocol] = {
-    "honest": Protocol("best", "validation", parts_subjects=False, duplicates="drop"),
-    "published": Protocol("last", "test", parts_subjects=True, duplicates="keep"),
+    "honest": Protocol("best", "validation", parts_subjects=False, duplicates="drop", contradictions="drop"),
+    "published": Protocol("last", "test", parts_subjects=True, duplicates="keep", contradictions="keep"),
 }
 """honest: as this project holds right; published: as the two published studies did."""
 

@@ -15,8 +15,9 @@ NAMES = sorted(path.stem for path in CONFIGS.glob("[!_]*.yaml") if "study" not i
 
 @pytest.mark.parametrize("file_name", [name for name in NAMES if name != "synthetic"])
 def test_configs_hold_every_argument_with_its_default(file_name: str, tmp_path: Path):
-    shared = yaml.safe_load((CONFIGS / "_stored.yaml").read_text())
-    config = shared | yaml.safe_load((CONFIGS / f"{file_name}.yaml").read_text())
+    texts = [(CONFIGS / name).read_text() for name in ("_stored.yaml", f"{file_name}.yaml")]
+    honest = [text.replace("${protocol:contradictions}", "drop") for text in texts]
+    config = yaml.safe_load(honest[0]) | yaml.safe_load(honest[1])
     assert config.pop("defaults") == ["_stored", "_self_"]
     module, _, adapter_name = config.pop("_target_").rpartition(".")
     adapter = getattr(importlib.import_module(module), adapter_name)

@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 
 from occlufer.datasets.manifest import Manifest
-from occlufer.datasets.splits import assign_splits, carve_validation, drop_leaks, limit_faces
-from occlufer.datasets.stores import ArrayStore
+from occlufer.datasets.splits import assign_splits, carve_validation, limit_faces
 from occlufer.types import EXPRESSIONS, DatasetError
 
 SIZES = (100, 20, 60, 200, 90, 80, 50)
@@ -88,50 +87,6 @@ def test_shares_that_cannot_be():
     for share in (0, 1, -0.1, 1.5):
         with pytest.raises(DatasetError, match="over 0, below 1"):
             carve_validation(manifest_of(), share=share, seed=0)
-
-
-def leaky() -> tuple[Manifest, ArrayStore]:
-    """Three faces a class and split. Copies: train 0 in test, train 4 in validation and test, validation 1 in test
-    under another label, and train 2 twice within train."""
-    manifest = manifest_of((3,) * 7, splits=("train", "validation", "test"))
-    images = np.random.default_rng(0).integers(0, 255, (63, 16, 16), np.uint8)
-    images[42 + 0] = images[0]
-    images[42 + 5] = images[21 + 5] = images[4]
-    images[42 + 20] = images[21 + 1]
-    images[3] = images[6]
-    return manifest, ArrayStore(images)
-
-
-def test_leaks_are_dropped_from_the_earlier_split_and_counted():
-    manifest, store = leaky()
-    after, notes, digests = drop_leaks(manifest, store)
-    gone = set(manifest.keys) - set(after.keys)
-    assert gone == {manifest.keys[row] for row in (0, 4, 21 + 5, 21 + 1)}
-    assert (after.counts().loc["test"] == 3).all()
-    assert notes == (
-        "2 train images are byte for byte images of test (anger 1, disgust 1): dropped from train.",
-        "2 validation images are byte for byte images of test (anger 1, disgust 1); 1 of them carry another label "
-        "there: dropped from validation.",
-    )
-    assert digests[5] == store.digest(5)
-    assert drop_leaks(after, store)[1] == ()
-
-
-def test_leaks_can_be_kept_or_refused():
-    manifest, store = leaky()
-    after, notes, _ = drop_leaks(manifest, store, policy="keep")
-    assert len(after) == len(manifest)
-    assert "KEPT" in notes[0]
-    with pytest.raises(DatasetError, match="same image stands in two splits: 'train/0/000 = test/0/000'"):
-        drop_leaks(manifest, store, policy="error")
-
-
-def test_dropping_a_whole_class_is_an_error():
-    manifest = manifest_of((1,) * 7, splits=("train", "test"))
-    images = np.random.default_rng(0).integers(0, 255, (14, 16, 16), np.uint8)
-    images[0] = images[7]
-    with pytest.raises(DatasetError, match="no face for 'anger in train'"):
-        drop_leaks(manifest, ArrayStore(images))
 
 
 def test_limit_keeps_proportions_every_class_and_the_order():

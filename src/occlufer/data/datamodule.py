@@ -22,7 +22,7 @@ from occlufer.data.rendered import FaceRenderer, check_fit
 from occlufer.data.sampler import FaceSampler
 from occlufer.data.transforms import Augmentation
 from occlufer.data.view import View
-from occlufer.datasets.base import FaceDataset
+from occlufer.datasets.base import NOT_IN_DATASET, FaceDataset
 from occlufer.landmarks.cache import LandmarkCache
 from occlufer.occlusion.base import Occluder
 from occlufer.occlusion.promise import check_covers, is_in_image
@@ -118,13 +118,14 @@ class FaceDataModule(pl.LightningDataModule):
         self._keep_usable()
 
     def left_out(self) -> pd.DataFrame:
-        """Columns split, expression, key, reason: every face that is not used, in the order of the manifest."""
+        """Columns split, expression, key, reason: every face that is not used, first those of the manifest."""
         rows, manifest = np.flatnonzero(~self.usable), self.faces.manifest
         expressions = [EXPRESSIONS[label] for label in manifest.labels[rows]]
-        return pd.DataFrame(
+        unused = pd.DataFrame(
             {"split": manifest.splits[rows], "expression": expressions, "key": manifest.keys[rows],
-             "reason": self.reasons[rows]}
+             "reason": self.reasons[rows]}, dtype=object
         )  # fmt: skip
+        return pd.concat([unused, self.faces.left_out], ignore_index=True)
 
     def require(self, *splits: str) -> None:
         """Raise `DatasetError` when one of the splits has no face with landmarks."""
@@ -204,10 +205,10 @@ class FaceDataModule(pl.LightningDataModule):
 
 
 def left_out_notes(left_out: pd.DataFrame) -> list[str]:
-    """A sentence for each reason but missing landmarks, which the coverage counts: see `FaceDataModule.left_out`."""
+    """A sentence for each reason but missing landmarks, which the coverage counts, and those that the dataset says."""
     notes = []
     for reason, faces in left_out.groupby("reason", sort=False):
-        if not str(reason).startswith("missed"):
+        if not str(reason).startswith(("missed", NOT_IN_DATASET)):
             counts = (faces["split"] + " " + faces["expression"]).value_counts(sort=False)
             told = ", ".join(f"{group} {count}" for group, count in counts.items())
             notes.append(f"Left out of all conditions, as {reason}: {told} (dropped.csv names the files).")

@@ -10,15 +10,20 @@ from typing import final
 
 import pandas as pd
 
-from occlufer.datasets.base import FaceDataset
+from occlufer.datasets.base import FaceDataset, left_out_table
+from occlufer.datasets.copies import without_copies
 from occlufer.datasets.counts import Counts, check_counts
 from occlufer.datasets.layouts import existing_root, no_such_set
 from occlufer.datasets.manifest import Manifest, named
-from occlufer.datasets.splits import assign_splits, carve_validation, drop_leaks, limit_faces
+from occlufer.datasets.splits import assign_splits, carve_validation, limit_faces
 from occlufer.datasets.stores import ImageStore, Source, in_threads
 from occlufer.types import EXPRESSIONS, DatasetError, UInt8Array, unknown_name
 
-_POLICIES = {"duplicates": ("drop", "keep", "error"), "unreadable": ("skip", "error")}
+_POLICIES = {
+    "duplicates": ("drop", "keep", "error"),
+    "contradictions": ("drop", "keep", "error"),
+    "unreadable": ("skip", "error"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +57,12 @@ class StoredFaces(FaceDataset):
         test_share: share of all faces that becomes test where the data have no splits at all.
         split_seed: seed of both, and of `limit`; non-negative.
         duplicates: "drop" takes images that stand in two splits out of the earlier one (never out of test),
-            "keep" only counts them, "error" refuses the dataset.
-        unreadable: files that are empty or no image at all are left out and counted ("skip") or refused
-            ("error"). Only first bytes are looked at: a file that is damaged further on raises `ImageError` when it
+            "keep" only counts them, "error" refuses a dataset in which any image stands twice.
+        contradictions: the same for images that stand under more than one label: "drop" takes all their copies out of
+            train and validation (never out of test). See `occlufer.datasets.copies.without_copies`.
+        unreadable: files that are empty or no image at all, and rows of a table that hold no face, are left out and
+            counted ("skip") or refused ("error"). Of files only
+            the first bytes are looked at: a file that is damaged further on raises `ImageError` when it
             is loaded, and the landmark preparation counts it as a miss, which takes it out of every condition.
         limit: at most so many faces a split, stratified and seeded, for a quick look; None for all.
 
@@ -69,6 +77,7 @@ class StoredFaces(FaceDataset):
     test_share: float = 0.1
     split_seed: int = 0
     duplicates: str = "drop"
+    contradictions: str = "drop"
     unreadable: str = "skip"
     limit: int | None = None
 
@@ -134,16 +143,20 @@ class StoredFaces(FaceDataset):
         return digest
 
     def _assembled(self, listing: Listing) -> tuple[Manifest, tuple[str, ...], dict[Source, bytes]]:
-        """Leave out what is no image, carve missing splits, take out leaks, limit."""
+        """Leave out what is no image, carve missing splits, take out copies, limit."""
         readable, skipped = self._leave_out_unreadable(listing.frame, listing.store)
         manifest = Manifest.from_frame(readable, name=self.name, classes=listing.classes)
         manifest, carved = self._bring_splits(manifest)
-        manifest, leaks, digests = drop_leaks(manifest, listing.store, policy=self.duplicates)
-        notes = (*skipped, *carved, *leaks, *_shared_subjects(manifest))
+        kept = without_copies(
+            manifest, listing.store, duplicates=self.duplicates, contradictions=self.contradictions
+        )
+        manifest = kept.manifest
+        self.left_out = pd.concat([self.left_out, kept.left_out], ignore_index=True)
+        notes = (*skipped, *carved, *kept.notes, *_shared_subjects(manifest))
         if self.limit is not None:
             manifest = limit_faces(manifest, limit=self.limit, seed=self.split_seed)
             notes = (*notes, f"A quick look: at most {self.limit} faces a split (dataset.limit).")
-        return manifest, notes, digests
+        return manifest, notes, kept.digests
 
     def _leave_out_unreadable(
         self, frame: pd.DataFrame, store: ImageStore
@@ -157,7 +170,9 @@ class StoredFaces(FaceDataset):
                 f"{self.name}: files that are not images: {named(offenders)}. Remove or replace them, or say "
                 "dataset.unreadable=skip to leave them out and count them."
             )
-        return frame[[not what for what in problems]], (f"Left out as unreadable: {named(offenders)}.",)
+        odd = [what is not None for what in problems]
+        self.left_out = left_out_table(frame[odd], [what for what in problems if what])
+        return frame[[what is None for what in problems]], (f"Left out as unreadable: {named(offenders)}.",)
 
     def _bring_splits(self, manifest: Manifest) -> tuple[Manifest, tuple[str, ...]]:
         present = set(manifest.splits)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
+import pandas as pd
+
 from occlufer.datasets.manifest import Manifest
-from occlufer.types import FaceSample, FloatArray, UInt8Array
+from occlufer.types import EXPRESSIONS, FaceSample, FloatArray, UInt8Array
+
+NOT_IN_DATASET = "not in the dataset: "
+"""How the reasons of `left_out_table` begin, to tell them from those for which a face is in no condition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,19 @@ class Layout:
     signs: tuple[str, ...]
 
 
+def left_out_table(frame: pd.DataFrame, reasons: Sequence[str]) -> pd.DataFrame:
+    """Columns split, expression, key, reason of rows of a manifest that a dataset leaves out."""
+    expressions = [EXPRESSIONS[label] for label in frame["label"]]
+    told = [NOT_IN_DATASET + reason for reason in reasons]
+    return pd.DataFrame(
+        {"split": frame["split"], "expression": expressions, "key": frame["key"], "reason": told},
+        dtype=object,
+    ).reset_index(drop=True)
+
+
+_NONE = left_out_table(pd.DataFrame(columns=["split", "label", "key"]), ())
+
+
 class FaceDataset(ABC):
     """Faces with labels and splits. Length and index -> `FaceSample`, in the order of the manifest.
 
@@ -33,6 +52,7 @@ class FaceDataset(ABC):
         name: short lower-case name, used in caches and run folders.
         manifest: the validated table of faces.
         notes: sentences about what was dropped or odd, for the run's record and the report.
+        left_out: faces that the dataset leaves out, where they are known one by one; see `left_out_table`.
         covered: whether the images show faces that are covered already (published masked sets, real headsets). No
             landmarks are looked for in them, and no occluder is placed: they are used as they are.
         layouts: how the set may lie on disk, by which a root that was meant for another dataset is known.
@@ -41,6 +61,7 @@ class FaceDataset(ABC):
     name: str
     manifest: Manifest
     notes: tuple[str, ...] = ()
+    left_out: pd.DataFrame = _NONE
     covered: bool = False
     layouts: tuple[Layout, ...] = ()
 

@@ -78,7 +78,7 @@ class WithExtra(FaceDataset):
             notes.append(
                 f"{len(sources) - len(made)} extra images were left out: their source is not among the faces."
             )
-        self.name, self.covered = faces.name, faces.covered
+        self.name, self.covered, self.left_out = faces.name, faces.covered, faces.left_out
         self.manifest = _joined(faces.manifest, kept)
         self.notes = (*faces.notes, *notes, *bad)
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from occlufer.datasets.base import FaceDataset
+from occlufer.datasets.base import FaceDataset, left_out_table
 from occlufer.datasets.manifest import Manifest, named
 from occlufer.types import (
     EXPRESSIONS,
@@ -46,7 +47,7 @@ class Fold(FaceDataset):
     def __init__(self, faces: FaceDataset, *, fold: int, count: int, seed: int, honest: bool) -> None:
         check_fold(fold, count, seed)
         self._faces = faces
-        self.name, self.covered = faces.name, faces.covered
+        self.name, self.covered, self.left_out = faces.name, faces.covered, faces.left_out
         held, rest, way = _parts(faces.manifest, fold=fold, count=count, seed=seed, honest=honest)
         frame = faces.manifest.frame
         frame.loc[held, "split"] = "validation"
@@ -59,6 +60,10 @@ class Fold(FaceDataset):
         notes = [f"Fold {fold} of {count} ({way}, shuffled with seed {seed}): {len(held)} of "
                  f"{len(held) + len(rest)} training faces are held out for validation."]  # fmt: skip
         if len(copies):
+            more = left_out_table(
+                frame.iloc[copies], ["a copy of it stands in the held-out fold"] * len(copies)
+            )
+            self.left_out = pd.concat([self.left_out, more], ignore_index=True)
             notes.append(
                 f"{len(copies)} training faces are byte for byte faces of that fold: dropped from train."
             )

@@ -1,21 +1,16 @@
-"""Who is in which split: carving, leaks across splits, quick looks. Seeded; nothing here decodes an image."""
+"""Who is in which split: carving and quick looks. Seeded; nothing here decodes an image."""
 
 from __future__ import annotations
 
 import warnings
-from collections import Counter, defaultdict
-from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from occlufer.datasets.manifest import Manifest, named
-from occlufer.datasets.stores import ImageStore, Source, in_threads
 from occlufer.types import EXPRESSIONS, SPLITS, DatasetError, IntArray, seeded_rng
 
-DUPLICATE_POLICIES = ("drop", "keep", "error")
 _FOLDS = 20  # a share by subjects is rounded to this many folds
-_STRENGTH = {split: strength for strength, split in enumerate(SPLITS)}  # who keeps a face
 
 
 def carve_validation(manifest: Manifest, *, share: float, seed: int) -> Manifest:
@@ -117,86 +112,6 @@ def _folds_near(sizes: IntArray, share: float) -> list[int]:
         if abs(total + sizes[fold] - wanted) < abs(total - wanted):
             chosen.append(fold)
     return chosen
-
-
-def drop_leaks(
-    manifest: Manifest, store: ImageStore, *, policy: str = "drop"
-) -> tuple[Manifest, tuple[str, ...], dict[Source, bytes]]:
-    """Find faces whose stored bytes stand in two splits, and take them out of the earlier one.
-
-    A training face that is also in validation or test, and a validation face that is also in test, would be
-    scored as if it had never been seen. Test never loses a face, so that figures stay comparable. Copies
-    within one split are left alone. Only files of equal length are read.
-
-    Args:
-        manifest: the faces.
-        store: where their bytes are.
-        policy: "drop" takes them out, "keep" only counts them, "error" refuses the dataset.
-
-    Returns:
-        The manifest, sentences with the numbers by class (none when nothing leaks), and the digests that were
-        computed on the way, by source.
-
-    Raises:
-        DatasetError: policy "error" and a leak, or a class left without faces.
-    """
-    digests = _digests_where_sizes_meet(manifest, store)
-    frame = manifest.frame
-    found = frame["source"].map(digests.get)
-    strongest: dict[bytes, int] = {}
-    for row, digest in enumerate(found):
-        if digest is not None:
-            best = strongest.get(digest)
-            if best is None or _STRENGTH[manifest.splits[row]] > _STRENGTH[manifest.splits[best]]:
-                strongest[digest] = row
-    twins = {
-        row: strongest[digest]
-        for row, digest in enumerate(found)
-        if digest is not None and manifest.splits[row] != manifest.splits[strongest[digest]]
-    }
-    if not twins:
-        return manifest, (), digests
-    if policy == "error":
-        pairs = [f"{manifest.keys[row]} = {manifest.keys[twin]}" for row, twin in twins.items()]
-        raise DatasetError(
-            f"{manifest.name}: the same image stands in two splits: {named(pairs)}. Remove the copies, or "
-            "say dataset.duplicates=drop to take them out of the earlier split."
-        )
-    notes = _leak_notes(manifest, twins, policy)
-    if policy == "drop":
-        kept = frame.drop(index=list(twins))
-        manifest = Manifest.from_frame(kept, name=manifest.name, classes=manifest.classes)
-    return manifest, notes, digests
-
-
-def _digests_where_sizes_meet(manifest: Manifest, store: ImageStore) -> dict[Source, bytes]:
-    sources = [manifest.row(index).source for index in range(len(manifest))]
-    if len(set(manifest.splits)) < 2:
-        return {}
-    sizes = in_threads(store.size, sources)
-    splits_of: dict[int, set[str]] = defaultdict(set)
-    for size, split in zip(sizes, manifest.splits, strict=True):
-        splits_of[size].add(split)
-    candidates = [source for source, size in zip(sources, sizes, strict=True) if len(splits_of[size]) > 1]
-    return dict(zip(candidates, in_threads(store.digest, candidates), strict=True))
-
-
-def _leak_notes(manifest: Manifest, twins: Mapping[int, int], policy: str) -> tuple[str, ...]:
-    pairs = sorted({(manifest.splits[row], manifest.splits[twin]) for row, twin in twins.items()})
-    notes = []
-    for split, twin_split in pairs:
-        rows = [row for row, twin in twins.items()
-                if (manifest.splits[row], manifest.splits[twin]) == (split, twin_split)]  # fmt: skip
-        labels = Counter(EXPRESSIONS[manifest.labels[row]] for row in rows)
-        by_class = ", ".join(f"{name} {labels[name]}" for name in EXPRESSIONS if labels[name])
-        other = sum(manifest.labels[row] != manifest.labels[twins[row]] for row in rows)
-        deed = f"dropped from {split}" if policy == "drop" else "KEPT (dataset.duplicates=keep)"
-        disagree = f"; {other} of them carry another label there" if other else ""
-        notes.append(
-            f"{len(rows)} {split} images are byte for byte images of {twin_split} ({by_class}){disagree}: "
-            f"{deed}."
-        )
-    return tuple(notes)
 
 
 def limit_faces(manifest: Manifest, *, limit: int, seed: int) -> Manifest:
