@@ -8,7 +8,7 @@ import sys
 
 from occlufer import __version__
 from occlufer.commands.options import COMMANDS, command_help, overview
-from occlufer.processes import let_threads_sleep
+from occlufer.processes import SAFE_PATH, let_threads_sleep
 from occlufer.types import unknown_name
 
 _HELP = {"-h", "--help", "help"}
@@ -38,6 +38,7 @@ def main() -> None:
     # find it again by that module name, with the same overrides.
     sys.argv = [name, *rest]
     let_threads_sleep()
+    os.environ.update(SAFE_PATH)  # of ranks, workers and jobs
     try:
         runpy.run_module(f"occlufer.commands.{name}", run_name="__main__", alter_sys=True)
     except KeyboardInterrupt:

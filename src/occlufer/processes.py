@@ -18,6 +18,9 @@ from occlufer.types import OccluferError
 
 _FIRST_RANK = "OCCLUFER_FIRST_RANK"  # pid of the process that starts the other ranks
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+SAFE_PATH = {"PYTHONSAFEPATH": "1"}
+"""Without it `python -m` looks into the working directory first: a yaml.py that lies there would break all jobs."""
+
 _RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
 
 

@@ -12,6 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
 from fakes import TINY_TRAINING, tiny_fer2013
+from occlufer.building import conf_folders
 from occlufer.commands.app import condition_configs
 from occlufer.commands.hints import spelling_hint
 from occlufer.commands.options import command_help
@@ -66,8 +67,8 @@ def test_conditions_and_the_jobs_of_launchers_know_it(own):
         config = hydra.compose("train", words, return_hydra_config=True)
         HydraConfig.instance().set_config(config)
         assert condition_configs(["none", "scarf"])["scarf"]["_target_"] == "scarves.Scarf"
-        job = Job(0, tuple(words[1:]), settings={"paths": {"outputs": "o", "cache": "c"}}, config=config)
-        command = train_command(job, words[:1])
+        job = Job(0, tuple(words[1:]), settings={"paths": {"outputs": "o", "cache": "c"}})
+        command = train_command(job, words[:1], conf_folders(config))
         HydraConfig.instance().cfg = None
         assert command[:4] == [sys.executable, "-m", "occlufer.cli", "train"]
         assert hydra.compose("train", command[4:]).occlusion._target_ == "scarves.Scarf"

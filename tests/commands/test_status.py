@@ -87,3 +87,42 @@ def test_the_command_lists_runs_and_counts_them(run_command, study, capsys):
     assert "retry=failed" in shown
     with pytest.raises(ConfigError, match="Which study"):
         run_command("status", [])
+
+
+def test_settings_are_columns_and_a_second_sweep_forgets_nothing(run_command, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    study = tmp_path / "s"
+    study.mkdir()
+    words = [
+        (f"model={model}", f"seed={seed}", "study=s") for model in ("vgg16", "resnet18") for seed in (0, 1)
+    ]
+    first = [SweepJob(at, each, f"run{at}", epochs=7) for at, each in enumerate(words)]
+    write_sweep(study, "local", [*first, SweepJob(4, ("seed=-1",), None, "no seed")])
+    again = [SweepJob(0, tuple(reversed(words[3])), None), SweepJob(1, words[1], "run1"),
+             SweepJob(2, ("model=senet50", "study=s"), "new"),
+             SweepJob(3, ("model=senet50", "study=s", "lr=1"), "new")]  # fmt: skip
+    write_sweep(study, "ray", again)
+    rows = study_status(study)
+    assert [row.name for row in rows] == ["study=s seed=1 model=resnet18", "run1", "new", "run0", "run2"]
+    assert {row.state for row in rows} == {State.MISSING}
+    run_command("status", [f"study={study}"])
+    shown = capsys.readouterr().out
+    heading = next(line for line in shown.splitlines() if "best macro F1" in line)
+    assert [word.strip() for word in heading.strip("┃").split("┃")][:2] == ["seed", "model"]
+    assert "study" not in heading
+    assert "5 missing" in shown
+    assert "sweep.json" in shown
+
+
+def test_a_stopped_run_says_what_it_said_last_and_how_often_it_was_started(study):
+    run = find_runs(study)[0]
+    (run.folder / "run.json").unlink()
+    write_sweep(study, "slurm", [SweepJob(0, ("seed=0",), run.name, epochs=40)])
+    log = study / "logs" / f"{run.name}.log"
+    log.parent.mkdir()
+    log.write_text("--- noon\nepoch 1\n--- later\nSLURM took the machine back.\n")
+    row = study_status(study)[0]
+    assert (row.state, row.of, row.settings) == (State.STOPPED, 40, {"seed": "0"})
+    assert row.reason == "Started 2 times. SLURM took the machine back."
+    with locked(run.lock):
+        assert study_status(study)[0].reason == "Started 2 times."

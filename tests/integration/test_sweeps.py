@@ -42,6 +42,25 @@ def test_a_ddp_sweep_gives_one_folder_a_job_and_every_face_once(occlufer, inputs
     assert "running" not in again.stderr
 
 
+def test_a_module_in_the_working_directory_is_not_taken_for_a_library(tmp_path):
+    """Jobs run by `python -m`, which looks there first; they end here with their own sentence, not with an import."""
+    for name in ("yaml.py", "signal.py", "ctypes.py", "submitit.py"):
+        (tmp_path / name).write_text("raise SystemExit('a stray module')")
+    words = [
+        "dataset=image_folder",
+        "dataset.root=nowhere",
+        "seed=0",
+        "study=s",
+        "paths.outputs=o",
+        "paths.cache=c",
+    ]
+    command = [sys.executable, "-P", "-m", "occlufer", "train", "-m", "hydra/launcher=local", *words]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert result.returncode == 1
+    assert "nowhere" in result.stderr
+    assert "stray" not in result.stderr + "".join(log.read_text() for log in tmp_path.glob("o/s/logs/*"))
+
+
 def test_sigterm_stops_a_run_cleanly_and_ends_its_sweep(inputs, tmp_path):
     words = [
         *inputs,

@@ -89,7 +89,9 @@ def fake_sweeps(folder: Path) -> Iterator[Sweeps]:
     """Sweeps whose jobs run `fake_train.py`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            base, "train_command", lambda job, words: [sys.executable, str(FAKE), str(job.folder.folder)]
+            base,
+            "train_command",
+            lambda job, words, folders: [sys.executable, str(FAKE), str(job.folder.folder)],
         )
         yield Sweeps(folder)
     GlobalHydra.instance().clear()

@@ -128,7 +128,9 @@ def test_the_command_of_a_job_is_a_single_run_with_fixed_paths(tmp_path, monkeyp
     odd = "it's, a {folder} = [x]"
     job = Job(3, ("seed=1",), settings={"paths": {"outputs": odd, "cache": "c"}})
     words = train_command(
-        job, ["hydra/launcher=local", "hydra.launcher.cpus=2", "hydra.verbose=true", "hydra.mode=MULTIRUN"]
+        job,
+        ["hydra/launcher=local", "hydra.launcher.cpus=2", "hydra.verbose=true", "hydra.mode=MULTIRUN"],
+        [],
     )
     assert words[:4] == [sys.executable, "-m", "occlufer.cli", "train"]
     assert words[4:6] == ["hydra.verbose=true", "seed=1"]

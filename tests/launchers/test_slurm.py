@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from launchers.sweep_fakes import Sweeps, fake_sweeps, message
-from occlufer.launchers.slurm import SlurmLauncher
+from occlufer.launchers.slurm import SlurmLauncher, SlurmTask
+from occlufer.sweeps import last_words
 from occlufer.types import ConfigError
 
 pytest.importorskip("submitit", reason="the extra [slurm] is not installed")
@@ -51,3 +52,15 @@ SETTINGS = {
 def test_an_unknown_cluster_names_the_known():
     with pytest.raises(ConfigError, match="Did you mean 'slurm'"):
         SlurmLauncher(**SETTINGS | {"cluster": "slrum"})
+
+
+def test_a_job_that_is_taken_back_says_so(tmp_path):
+    log = tmp_path / "logs" / "run.log"
+    log.parent.mkdir()
+    log.write_text("--- noon\nepoch 1\n")
+    again = SlurmTask([], str(tmp_path), {}, str(log), 1.0).checkpoint()
+    assert isinstance(again.function, SlurmTask)
+    assert "SLURM took the machine back" in last_words(log)
+    before = log.read_text()
+    SlurmTask([], str(tmp_path), {}, str(log), 1.0, leads=False).checkpoint()
+    assert log.read_text() == before, "one rank speaks for all"

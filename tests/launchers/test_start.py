@@ -25,7 +25,7 @@ CODE = f"""
 import sys
 from occlufer import cli
 from occlufer.launchers import base
-base.train_command = lambda job, words: [sys.executable, {str(FAKE)!r}, str(job.folder.folder)]
+base.train_command = lambda job, words, folders: [sys.executable, {str(FAKE)!r}, str(job.folder.folder)]
 try:
     cli.main()
 finally:

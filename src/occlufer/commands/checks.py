@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
@@ -223,15 +224,22 @@ def _check_study(study: object) -> None:
 
 def _check_keys(settings: Mapping[str, Any]) -> None:
     """Hydra takes any `+key=value`: one that nothing reads would only make another run of the same name."""
-    stated = yaml.safe_load((conf_folder() / "train.yaml").read_text(encoding="utf-8"))
-    groups = [group for entry in stated.pop("defaults") if isinstance(entry, Mapping) for group in entry]
+    stated = _stated()
+    groups = [group for entry in stated["defaults"] if isinstance(entry, Mapping) for group in entry]
     known = {group for group in groups if " " not in group} | set(stated) | _ADDED
-    _refuse_unknown("setting", settings, known - {"hydra", "experiment"})
+    _refuse_unknown("setting", settings, known - {"hydra", "experiment", "defaults"})
     for name, keys in (
         *((name, stated[name]) for name in ("early_stopping", "names")),
         ("paths", ("outputs", "cache")),
     ):
         _refuse_unknown(f"{name} setting", _group(settings, name), keys)
+
+
+@functools.cache
+def _stated() -> dict[str, Any]:
+    """The contents of train.yaml."""
+    content: dict[str, Any] = yaml.safe_load((conf_folder() / "train.yaml").read_text(encoding="utf-8"))
+    return content
 
 
 def _group(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import ClassVar
 
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
@@ -15,16 +16,18 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from occlufer.building import conf_folders
 from occlufer.commands.checks import whole
 from occlufer.console import err, say
 from occlufer.launchers.board import Board, counts, summary_table
-from occlufer.launchers.jobs import Job, Phase, list_jobs, resolve, train_command
+from occlufer.launchers.jobs import Job, Phase, Planner, list_jobs, train_command
 from occlufer.launchers.outcome import conclude, fail, has_begun, note_start
 from occlufer.signals import termination
 from occlufer.sweeps import write_sweep
 from occlufer.types import OccluferError
 
 _POLL = 0.1  # seconds
+_RECORD = 2.0  # seconds between records of a plan that grows
 _UNFINISHED = {Phase.FAILED, Phase.STOPPED}
 
 
@@ -117,16 +120,17 @@ class SweepLauncher(Launcher, ABC):  # type: ignore[misc]  # mypy does not follo
 
     def _to_be_run(self, jobs: Sequence[Job]) -> Iterator[Job]:
         """The jobs that are to be started. They are resolved one by one as this is asked: the first shall not wait."""
+        planner = Planner(self._loader, self._config)
         for job in jobs:
-            resolve(job, self._loader, self._config)
+            planner.resolve(job)
             if job.phase == Phase.WAITING:
                 yield job
 
     def _work(self, jobs: Sequence[Job], first: Job, ahead: Iterator[Job], crew: Crew, board: Board) -> None:
-        words = list(self._config.hydra.overrides.hydra)
-        waiting, more = [first], True
+        words, folders = list(self._config.hydra.overrides.hydra), conf_folders(self._config)
+        waiting, more, recorded = [first], True, time.monotonic()
         while waiting or more or _at_work(jobs):
-            while (job := _next(waiting, jobs)) and self._started(crew, job, words):
+            while (job := _next(waiting, jobs)) and self._started(crew, job, words, folders):
                 waiting.remove(job)
                 board.told(job)
             for job in _at_work(jobs):
@@ -139,6 +143,9 @@ class SweepLauncher(Launcher, ABC):  # type: ignore[misc]  # mypy does not follo
             board.refresh()
             if more and (found := next(ahead, None)) is not None:
                 waiting.append(found)
+                if time.monotonic() > recorded + _RECORD:
+                    self._record(jobs)
+                    recorded = time.monotonic()
             elif more:
                 more = False
                 self._record(jobs)
@@ -149,14 +156,14 @@ class SweepLauncher(Launcher, ABC):  # type: ignore[misc]  # mypy does not follo
     def _record(self, jobs: Sequence[Job]) -> None:
         """Write the jobs into each study folder that they go to; those without a run folder stand in all of them.
 
-        Done with what is known when the first job starts, and again when all are resolved.
+        Done with what is known when the first job starts, now and then while others are planned, and when all are.
         """
         for study in {job.study for job in jobs if job.run is not None}:
             mine = [job.recorded() for job in jobs if job.run is None or job.study == study]
             write_sweep(study, self.title, mine)
 
     @staticmethod
-    def _started(crew: Crew, job: Job, hydra_overrides: Sequence[str]) -> bool:
+    def _started(crew: Crew, job: Job, hydra_overrides: Sequence[str], folders: Sequence[Path]) -> bool:
         """Whether the job is off the queue: taken on, finished by somebody else by now, or not possible."""
         if job.folder.finished:
             job.phase = Phase.SKIPPED
@@ -164,7 +171,7 @@ class SweepLauncher(Launcher, ABC):  # type: ignore[misc]  # mypy does not follo
         note_start(job)
         job.phase = Phase.QUEUED if crew.queues else Phase.RUNNING
         try:
-            taken = crew.start(job, train_command(job, hydra_overrides))
+            taken = crew.start(job, train_command(job, hydra_overrides, folders))
         except OccluferError as error:
             fail(job, str(error))
             return True
@@ -183,7 +190,7 @@ class SweepLauncher(Launcher, ABC):  # type: ignore[misc]  # mypy does not follo
         )
         returns = []
         for job in jobs:
-            made = JobReturn(overrides=job.overrides, cfg=job.config, task_name="train")
+            made = JobReturn(overrides=job.overrides, task_name="train")
             if job in broken:
                 made.status, made.return_value = JobStatus.FAILED, error
             else:

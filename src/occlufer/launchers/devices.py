@@ -46,6 +46,13 @@ def need_of(trainer: Mapping[str, Any], *, gpus_per_job: int | None, gpus: int) 
     return Need(count, count)
 
 
+def cores_of(need: Need, *, cpus_per_job: int, cpus: int, gpus: int) -> int:
+    """Cores of a job where there are `cpus` and `gpus`: on GPUs their share, else one for each process at least."""
+    if need.gpus:
+        return max(1, cpus // max(gpus, 1)) * need.gpus
+    return min(max(cpus_per_job, need.processes), max(cpus, 1))
+
+
 class Devices:
     """Who has which device.
 
@@ -68,17 +75,18 @@ class Devices:
                 f"({', '.join(self.gpus) or 'none found'}). Set trainer.devices and hydra.launcher.gpus_per_job to "
                 "what there is, or use trainer=cpu."
             )
+        cores = cores_of(need, cpus_per_job=self._cpus_per_job, cpus=self.cpus, gpus=len(self.gpus))
+        threads = max(1, cores // need.processes)
         if need.gpus == 0:
-            cpus = min(max(self._cpus_per_job, need.processes), self.cpus)
-            if self._free_cpus < cpus:
+            if self._free_cpus < cores:
                 return None
-            self._free_cpus -= cpus
-            return Share((), cpus, max(1, cpus // need.processes))
+            self._free_cpus -= cores
+            return Share((), cores, threads)
         if len(self._free_gpus) < need.gpus:
             return None
         given = tuple(self._free_gpus[: need.gpus])
         del self._free_gpus[: need.gpus]
-        return Share(given, 0, max(1, self.cpus // len(self.gpus)))
+        return Share(given, 0, threads)
 
     def give_back(self, share: Share) -> None:
         """Take a share back from a job that has ended."""

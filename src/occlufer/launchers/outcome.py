@@ -6,10 +6,9 @@ import signal
 
 from occlufer.launchers.jobs import Job, Phase
 from occlufer.runs import now
+from occlufer.sweeps import last_words
 from occlufer.types import OccluferError
 
-_TAIL = 16_384  # bytes of a log that are looked at
-_HYDRA_ADVICE = "Set the environment variable HYDRA_FULL_ERROR"
 _ASKED_TO_END = {-signal.SIGTERM, 128 + signal.SIGTERM, -signal.SIGINT, 128 + signal.SIGINT}
 
 
@@ -59,25 +58,10 @@ def _failure_stamp(job: Job) -> int | None:
 
 
 def _reason(job: Job, code: int) -> str:
-    said = _last_words(job)
+    said = last_words(job.log, job.log_start)
     if code < 0:
         memory = ", perhaps for want of memory" if code == -signal.SIGKILL else ""
         return f"Its process was killed by {signal.Signals(-code).name}{memory}."
     if code == 0:
         return f"It ended without an error and without finishing its run. {said}".strip()
     return said or f"It ended with exit code {code} and said nothing."
-
-
-def _last_words(job: Job) -> str:
-    """The error that this attempt's log ends in: our own sentence if there is one, else the last line."""
-    try:
-        with job.log.open("rb") as handle:
-            handle.seek(0, 2)
-            handle.seek(max(job.log_start, handle.tell() - _TAIL))
-            text = handle.read().decode("utf-8", errors="replace")
-    except OSError:
-        return ""
-    lines = [line.strip() for line in text.splitlines()]
-    lines = [line for line in lines if line and not line.startswith(("--- ", _HYDRA_ADVICE))]
-    ours = [line for line in lines if line.startswith("Error: ")]
-    return ours[-1].removeprefix("Error: ") if ours else lines[-1] if lines else ""

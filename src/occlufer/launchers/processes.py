@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from occlufer.files import storage_error
+from occlufer.processes import SAFE_PATH
 from occlufer.runs import now
+from occlufer.sweeps import BEGINS
 
 STRAY = ("LOCAL_RANK", "NODE_RANK", "RANK", "GROUP_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR",
          "MASTER_PORT", "PL_GLOBAL_SEED", "TORCHELASTIC_RUN_ID", "SLURM_NTASKS", "SLURM_PROCID",
@@ -23,7 +25,7 @@ _LAST = 5.0  # seconds that ranks and loader workers have when the job's first p
 
 def clean_environment() -> dict[str, str]:
     """This process's environment without the ranks of another training."""
-    return {name: value for name, value in os.environ.items() if name not in STRAY}
+    return {name: value for name, value in os.environ.items() if name not in STRAY} | SAFE_PATH
 
 
 class Process:
@@ -45,7 +47,7 @@ class Process:
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("ab") as handle:
-                handle.write(f"--- {now()}\n".encode())
+                handle.write(f"{BEGINS}{now()}\n".encode())
                 handle.flush()
                 self._leader = subprocess.Popen(
                     [sys.executable, "-m", "occlufer.launchers.tied", str(os.getpid()), *command],

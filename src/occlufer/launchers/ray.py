@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from occlufer.launchers.base import Crew, SweepLauncher, check_numbers
-from occlufer.launchers.devices import need_of
+from occlufer.launchers.devices import cores_of, need_of
 from occlufer.launchers.jobs import Job
 from occlufer.launchers.processes import run_to_end
 from occlufer.processes import thread_settings
 from occlufer.types import ConfigError
+
+_PATIENCE = 5.0  # seconds that a cluster has to answer
 
 
 class RayLauncher(SweepLauncher):
@@ -24,9 +28,10 @@ class RayLauncher(SweepLauncher):
 
     Args:
         address: `auto` or host:port of a running cluster; None starts one on this machine, for this sweep.
-        num_cpus, num_gpus: what a cluster that is started here offers; None for all there is.
+        cpus, gpus: what a cluster that is started here offers; None for all there is.
         gpus_per_job: GPUs of each job; None for its trainer.devices.
-        cpus_per_job: cores of each job; its processes divide the threads among them.
+        cpus_per_job: cores of a job that runs on the CPU; one on GPUs gets its share of the cluster's. The processes of
+            a job divide the threads among them.
         retries: how often a job is started again when its machine or its Ray worker dies. It goes on from its last
             checkpoint. A training that fails is not tried again.
         grace: seconds that a job has to end cleanly when the sweep is stopped.
@@ -41,15 +46,16 @@ class RayLauncher(SweepLauncher):
         self,
         *,
         address: str | None,
-        num_cpus: int | None,
-        num_gpus: int | None,
+        cpus: int | None,
+        gpus: int | None,
         gpus_per_job: int | None,
         cpus_per_job: int,
         retries: int,
         grace: float,
     ) -> None:
-        check_numbers(gpus_per_job=gpus_per_job, cpus_per_job=cpus_per_job)
-        self._address, self._num_cpus, self._num_gpus = address, num_cpus, num_gpus
+        check_numbers(gpus_per_job=gpus_per_job, cpus=cpus, cpus_per_job=cpus_per_job)
+        self._address = address or os.environ.get("RAY_ADDRESS") or None
+        self._cpus, self._gpus = cpus, gpus
         self._gpus_per_job, self._cpus_per_job = gpus_per_job, cpus_per_job
         self._retries, self._grace = retries, float(grace)
 
@@ -62,13 +68,14 @@ class RayLauncher(SweepLauncher):
             raise ConfigError(
                 "hydra/launcher=ray needs Ray, which is not installed. Install it: pip install 'occlufer[ray]'"
             ) from error
+        self._check_answers()
         asked: dict[str, Any] = {
             "address": self._address,
             "log_to_driver": False,
             "logging_level": logging.ERROR,
         }
         if self._address is None:
-            asked |= {"num_cpus": self._num_cpus, "num_gpus": self._num_gpus, "include_dashboard": False}
+            asked |= {"num_cpus": self._cpus, "num_gpus": self._gpus, "include_dashboard": False}
         try:
             ray.init(**asked)
         except (ConnectionError, RuntimeError, ValueError) as error:
@@ -79,6 +86,19 @@ class RayLauncher(SweepLauncher):
             yield _RayCrew(ray, self._gpus_per_job, self._cpus_per_job, self._retries, self._grace)
         finally:
             ray.shutdown()
+
+    def _check_answers(self) -> None:
+        """Raise `ConfigError` where nobody listens at host:port: Ray itself would try for minutes."""
+        host, _, port = (self._address or "").removeprefix("ray://").rpartition(":")
+        if not host or not port.isdigit():
+            return
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
+        except OSError as error:
+            raise ConfigError(
+                f"No Ray cluster answers at {self._address} ({error}), which hydra.launcher.address or the variable "
+                "RAY_ADDRESS names. Start it (`ray start --head`), or leave both out: then one starts here."
+            ) from error
 
 
 class _RayCrew(Crew):
@@ -94,22 +114,20 @@ class _RayCrew(Crew):
 
     def start(self, job: Job, command: Sequence[str]) -> bool:
         there = self._ray.cluster_resources()
-        need = need_of(
-            job.settings["trainer"], gpus_per_job=self._gpus_per_job, gpus=int(there.get("GPU", 0))
-        )
+        cpus, gpus = int(there.get("CPU", 0)), int(there.get("GPU", 0))
+        need = need_of(job.settings["trainer"], gpus_per_job=self._gpus_per_job, gpus=gpus)
         for kind, wanted in (("GPU", need.gpus), ("CPU", self._cpus_per_job)):
             if wanted > there.get(kind, 0):  # Ray itself would wait for such a machine for ever
                 raise ConfigError(
                     f"The job asks for {wanted} {kind}s, and the whole Ray cluster has {there.get(kind, 0):.0f}. Set "
                     f"hydra.launcher.{kind.lower()}s_per_job."
                 )
-        threads = max(1, self._cpus_per_job // need.processes)
+        cores = cores_of(need, cpus_per_job=self._cpus_per_job, cpus=cpus, gpus=gpus)
         task = self._task.options(
-            name=job.folder.name, num_cpus=self._cpus_per_job, num_gpus=need.gpus, max_retries=self._retries
+            name=job.folder.name, num_cpus=cores, num_gpus=need.gpus, max_retries=self._retries
         )
-        reference = task.remote(
-            list(command), str(Path.cwd()), thread_settings(threads), str(job.log), self._grace
-        )
+        threads = thread_settings(max(1, cores // need.processes))
+        reference = task.remote(list(command), str(Path.cwd()), threads, str(job.log), self._grace)
         self._jobs[reference] = job
         return True
 

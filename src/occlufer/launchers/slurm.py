@@ -14,10 +14,13 @@ from occlufer.launchers.base import Crew, SweepLauncher, check_numbers
 from occlufer.launchers.devices import need_of
 from occlufer.launchers.jobs import Job
 from occlufer.launchers.processes import Process, stop_all
-from occlufer.processes import thread_settings
+from occlufer.processes import SAFE_PATH, thread_settings
 from occlufer.types import ConfigError, unknown_name
 
 CLUSTERS = ("slurm", "local")
+_TAKEN_BACK = (
+    "SLURM took the machine back (another job came first, or the time was up): it waits in the queue again.\n"
+)
 
 
 @dataclass
@@ -34,6 +37,7 @@ class SlurmTask:
     log: str
     grace: float
     process: Process | None = field(default=None, repr=False)
+    leads: bool = field(default=True, repr=False)
 
     def __call__(self) -> int:
         """Run the command to its end: its exit code."""
@@ -48,7 +52,8 @@ class SlurmTask:
             submitit.helpers.TorchDistributedEnvironment().export(set_cuda_visible_devices=False)
             ranks = {"NODE_RANK": str(place.node)}
         log = Path(self.log)
-        if place.global_rank:
+        self.leads = place.global_rank == 0
+        if not self.leads:
             log = log.with_suffix(f".rank{place.global_rank}.log")
         self.process = Process(
             self.command,
@@ -66,6 +71,9 @@ class SlurmTask:
 
         if self.process is not None:
             stop_all([self.process], self.grace)
+        if self.leads:  # for `occlufer status`
+            with contextlib.suppress(OSError), Path(self.log).open("a", encoding="utf-8") as handle:
+                handle.write(_TAKEN_BACK)
         again = SlurmTask(self.command, self.folder, self.environment, self.log, self.grace)
         return submitit.helpers.DelayedSubmission(again)
 
@@ -164,8 +172,8 @@ class SlurmLauncher(SweepLauncher):
 
     def task(self, job: Job, command: Sequence[str]) -> SlurmTask:
         """What the job runs."""
-        threads = thread_settings(int(self._shared["cpus_per_task"] or 1))
-        return SlurmTask(list(command), str(Path.cwd()), threads, str(job.log), self._grace)
+        settings = thread_settings(int(self._shared["cpus_per_task"] or 1)) | SAFE_PATH
+        return SlurmTask(list(command), str(Path.cwd()), settings, str(job.log), self._grace)
 
 
 class _SlurmCrew(Crew):
