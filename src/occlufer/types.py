@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,9 +90,13 @@ def expression_index(name: str) -> int:
 def unknown_name(what: str, found: str, known: Iterable[str]) -> str:
     """A sentence for an unknown name: what was found, the nearest spelling, and all that is known."""
     choices = list(known)
-    near = difflib.get_close_matches(str(found), choices, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"Unknown {what} {found!r}.{hint} Known: {', '.join(choices) or 'none'}."
+    return f"Unknown {what} {found!r}.{did_you_mean(found, choices)} Known: {', '.join(choices) or 'none'}."
+
+
+def did_you_mean(found: str, known: Iterable[str]) -> str:
+    """` Did you mean 'NAME'?`, of the known name that is nearest; empty where none is near enough for a slip."""
+    near = difflib.get_close_matches(str(found), sorted(map(str, known)), n=1, cutoff=0.7)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def seeded_rng(*words: int) -> np.random.Generator:
@@ -103,12 +107,22 @@ def seeded_rng(*words: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
 
 
-def override(name: str, value: str) -> str:
-    """`name=value` as it is typed after a command: quoted for Hydra's grammar and for the shell where one needs it."""
+def override(name: str, value: str | Sequence[str]) -> str:
+    """`name=value` as it is typed after a command: quoted for Hydra's grammar and for the shell where one needs it.
+
+    A list is written with quotes around each of its words.
+    """
+    if not isinstance(value, str):
+        return shlex.quote(f"{name}=[{','.join(map(_quoted, value))}]")
     other = re.fullmatch(
         r"(?i)null|true|false|nan|[+-]?(inf|[\d._]+(e[+-]?\d+)?)", value
     )  # no text, to Hydra
     if re.fullmatch(r"[A-Za-z0-9_./:@%+-]+", value) and not other:
         return f"{name}={value}"
+    return shlex.quote(f"{name}={_quoted(value)}")
+
+
+def _quoted(value: str) -> str:
+    """A text in quotes, as Hydra's grammar reads it."""
     escaped = re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + (found[2] and "\\" + found[2]), value)
-    return shlex.quote(f'{name}="{escaped}"')
+    return f'"{escaped}"'

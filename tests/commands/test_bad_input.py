@@ -227,7 +227,7 @@ def leak(root: Path) -> None:
     [
         (no_face_of("fear", "train"), [], "empty class.*fear in train"),
         (lambda root: shutil.rmtree(root / "test" / "fear"), [], "empty class.*fear in test"),
-        (unknown_class, [], r"Unknown class folder 'boredom'.*dataset\.classes\.boredom=null"),
+        (unknown_class, [], r"unknown class folder 'boredom'.*dataset\.classes=\[.boredom: null.\]"),
         (leak, ["dataset.duplicates=error"], "two splits.*copy.png"),
         (leak, ["dataset.duplicates=dorp"], "Did you mean 'drop'"),
     ],

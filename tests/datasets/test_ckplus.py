@@ -214,7 +214,7 @@ def test_trees_that_cannot_be(tmp_path: Path):
         CKPlus(root=root)
     (root / "fear" / "S010_001_00000013.png").unlink()
     (root / "neutral").mkdir()
-    with pytest.raises(DatasetError, match="Unknown class folder 'neutral'"):
+    with pytest.raises(DatasetError, match="unknown class folder 'neutral'"):
         CKPlus(root=root)
 
 

@@ -1,14 +1,22 @@
 import hashlib
 import pickle
+import re
+import shlex
 import shutil
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 
 from fakes.image_folder import make_fake
 from occlufer.datasets.image_folder import ImageFolder
+from occlufer.datasets.jaffe import JAFFE
+from occlufer.datasets.trees import FolderMap
+from occlufer.datasets.vocabulary import _CONTEMPT, _EXPRESSIONS, folded, reading
 from occlufer.types import EXPRESSIONS, DatasetError, ImageError, UInt8Array
 
 
@@ -133,26 +141,182 @@ def test_deeper_folders_odd_files_and_hidden_ones(tmp_path: Path):
     )
 
 
-def test_unknown_class_folder_says_how_to_leave_it_out(tmp_path: Path):
+def typed(message: object) -> dict[str, object]:
+    """The settings that a message tells the reader to add, as a shell and Hydra read them."""
+    found = {}
+    for line in re.findall(r"'dataset\.[^\n]*?\]'|dataset\.\w+=[^\s']+", str(message)):
+        (word,) = shlex.split(line)
+        read = OverridesParser.create().parse_override(word)
+        found[read.key_or_group.removeprefix("dataset.")] = read.value()
+    return found
+
+
+@pytest.mark.parametrize(
+    "name", ["Gähnen", "rolling (eyes)", "it's", 'the "smirk"', "a: b", "a,b", "100%", "微妙", "x=y"]
+)
+def test_the_line_that_a_message_shows_leaves_the_folder_out(tmp_path: Path, name: str):
+    root = make_fake(tmp_path)
+    shutil.copytree(root / "train" / "anger", root / "train" / name)
+    with pytest.raises(DatasetError, match=r"unknown class folder .*To leave it out say") as told:
+        ImageFolder(root=root)
+    dataset = ImageFolder(root=root, **typed(told.value))  # type: ignore[arg-type]
+    assert len(dataset) == 84
+    assert dataset.notes == (
+        f"Folders left out by dataset.classes or dataset.splits, with their images: train/{name} (4).",
+    )
+    as_anger = ImageFolder(root=root, classes=[f"{name}: anger"])
+    assert as_anger.manifest.counts().loc["train", "anger"] == 8
+
+
+def test_what_was_mapped_already_stands_in_the_line_too(tmp_path: Path):
+    root = make_fake(tmp_path)
+    for name in ("yawn", "wink", "smirk"):
+        shutil.copytree(root / "train" / "anger", root / "train" / name)
+    with pytest.raises(DatasetError, match="unknown class folders 'wink', 'yawn'") as told:
+        ImageFolder(root=root, classes=["smirk: happiness"])
+    dataset = ImageFolder(root=root, **typed(told.value))  # type: ignore[arg-type]
+    assert dataset.manifest.counts().loc["train", ["happiness", "anger"]].tolist() == [8, 4]
+
+
+def test_contempt_is_left_out_with_a_count(tmp_path: Path):
     root = make_fake(tmp_path)
     shutil.copytree(root / "train" / "anger", root / "train" / "Contempt")
-    with pytest.raises(DatasetError, match=r"class folder 'Contempt'.*\+dataset.classes.Contempt=null"):
-        ImageFolder(root=root)
-    dataset = ImageFolder(root=root, classes={"contempt": None})
+    dataset = ImageFolder(root=root)
     assert len(dataset) == 84
-    assert "left out by dataset.classes or dataset.splits: 'Contempt'" in dataset.notes[0]
+    assert dataset.notes == (
+        "Folders left out as contempt is none of the seven expressions, with their images: train/Contempt (4).",
+    )
+
+
+LANGUAGES = {
+    "German": "Wut Ekel Angst Freude Neutral Trauer Überraschung",
+    "French": "Colère Dégoût Peur Joie Neutre Tristesse Surprise",
+    "Spanish": "Enojo Asco Miedo Felicidad Neutral Tristeza Sorpresa",
+    "Italian": "Rabbia Disgusto Paura Felicità Neutrale Tristezza Sorpresa",
+    "Portuguese": "Raiva Nojo Medo Felicidade Neutro Tristeza Surpresa",
+    "Turkish": "KIZGIN İğrenme Korku Mutlu Nötr Üzgün Şaşkın",
+    "Dutch": "Boos Walging Bang Blij Neutraal Verdrietig Verrast",
+    "Polish": "Złość Wstręt Strach Radość Neutralny Smutek Zaskoczenie",
+    "Russian": "Гнев Отвращение Страх Радость Нейтральный Грусть Удивление",
+    "Chinese": "生气 厌恶 恐惧 高兴 中性 悲伤 惊讶",
+    "Taiwanese": "憤怒 厭惡 恐懼 快樂 無表情 難過 驚訝",
+    "Japanese": "怒り 嫌悪 恐れ 喜び 中立 悲しみ 驚き",
+    "Korean": "분노 혐오 공포 행복 중립 슬픔 놀람",
+    "numbered": "0_angry 1_disgust 2_fear 3_happy 4_neutral 5_sad 6_surprise",
+}
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_names_in_other_languages_are_known(language: str, form: Literal["NFC", "NFD"]):
+    """Also as macOS stores them, with accents as letters of their own."""
+    names = FolderMap.of_setting("class", None)
+    said = [names.find(unicodedata.normalize(form, name)) for name in LANGUAGES[language].split()]
+    assert said == [(True, expression) for expression in EXPRESSIONS]
+
+
+def test_a_name_stands_for_one_thing():
+    names = [name for words in (_EXPRESSIONS | {"contempt": _CONTEMPT}).values()
+             for name in {folded(word) for word in words.replace("|", " ").split()}]  # fmt: skip
+    assert sorted(names) == sorted(set(names))
+
+
+def test_a_name_that_has_its_like_is_no_slip(tmp_path: Path):
+    """Nothing is said to be another folder misspelt that is there itself."""
+    root = make_fake(tmp_path)
+    shutil.copytree(root / "train" / "anger", root / "train" / "hapiness")
+    with pytest.raises(DatasetError, match="unknown class folder 'hapiness'") as told:
+        ImageFolder(root=root)
+    assert "Did you mean" not in str(told.value)
+    shutil.rmtree(root / "train" / "happiness")
+    with pytest.raises(DatasetError, match="Did you mean 'happiness'"):
+        ImageFolder(root=root)
+
+
+ORDERS = {
+    "fer2013": ["anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral", None],
+    "affectnet": ["neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", None],
+    "ferplus": ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", None],
+    "ckplus": ["neutral", "anger", None, "disgust", "fear", "happiness", "sadness", "surprise"],
+    "alphabetical_with_contempt": [
+        "anger",
+        None,
+        "disgust",
+        "fear",
+        "happiness",
+        "neutral",
+        "sadness",
+        "surprise",
+    ],
+}  # by hand
+
+
+@pytest.mark.parametrize("count", [7, 8])
+@pytest.mark.parametrize("splits", [(), ("train", "test")])
+def test_numbers_are_refused_with_the_known_readings(tmp_path: Path, count: int, splits: tuple[str, ...]):
+    root = make_fake(tmp_path, per_class=4, splits=splits)
+    for parent in [root / split for split in splits] or [root]:
+        for number, folder in enumerate(sorted(parent.iterdir())):
+            folder.rename(parent / str(number))
+        if count == 8:
+            shutil.copytree(parent / "6", parent / "7")
+    with pytest.raises(DatasetError, match="unknown class folders '0', '1'") as told:
+        ImageFolder(root=root)
+    lines = str(told.value).splitlines()[1:]
+    offered = [shlex.split(line, comments=True) for line in lines]
+    assert all(len(words) == 1 for words in offered)
+    names = [words[0].removeprefix("dataset.classes=") for words in offered[:-1]]
+    shorter = {"rafdb_from_0", "alphabetical"} if count == 7 else set()
+    assert set(names) == set(ORDERS) | shorter
+    for name, order in ORDERS.items():
+        made = ImageFolder(root=root, classes=name, duplicates="keep")
+        for key, label in zip(made.manifest.keys, made.manifest.labels, strict=True):
+            number = int(key.split("/")[-2])
+            assert EXPRESSIONS[label] == order[number]
+    assert reading("rafdb")["4"] == "happiness"  # RAF-DB numbers from 1
+
+
+@pytest.mark.parametrize(
+    "names", [("train_images", "validation_images", "test_images"), ("TrainSet", "val-set", "test data")]
+)
+def test_folders_that_hold_the_parts_of_a_set_are_known(tmp_path: Path, names: tuple[str, str, str]):
+    root = make_fake(tmp_path)
+    for old, new in zip(("train", "validation", "test"), names, strict=True):
+        (root / old).rename(root / new)
+    assert (ImageFolder(root=root).manifest.counts() == 4).all().all()
+    with pytest.raises(DatasetError) as told:
+        JAFFE(root=root)
+    assert "dataset=image_folder" in str(told.value)
+    assert "dataset.root=" not in str(told.value).split(" looks like ")[1]
+
+
+def test_parts_of_a_set_under_odd_names_are_told_as_parts(tmp_path: Path):
+    root = make_fake(tmp_path)
+    for old, new in (("train", "für training"), ("validation", "meine_val"), ("test", "my_tests")):
+        (root / old).rename(root / new)
+    with pytest.raises(DatasetError, match="Several of them hold class folders") as told:
+        ImageFolder(root=root)
+    dataset = ImageFolder(root=root, **typed(told.value))  # type: ignore[arg-type]
+    assert (dataset.manifest.counts() == 4).all().all()
+    assert dataset.manifest.row(0).key.startswith(
+        {"train": "für", "test": "my"}.get(dataset.manifest.row(0).split, "me")
+    )
+
+
+@pytest.mark.parametrize(("classes", "message"), [("rafbd", "Unknown reading 'rafbd'. Did you mean 'rafdb'"),
+                                                  (["Wut"], "says not what it stands for"),
+                                                  (["x: joy"], "Unknown expression 'joy'")])  # fmt: skip
+def test_settings_that_say_nothing_are_refused(tmp_path: Path, classes: object, message: str):
+    with pytest.raises(DatasetError, match=message):
+        ImageFolder(root=make_fake(tmp_path), classes=classes)  # type: ignore[arg-type]
 
 
 def test_unknown_split_folder_says_how_to_leave_it_out(tmp_path: Path):
     root = make_fake(tmp_path)
     (root / "train").rename(root / "trian")
-    with pytest.raises(DatasetError, match=r"Did you mean 'train'.*\+dataset.splits.trian=null"):
+    with pytest.raises(DatasetError, match=r"Did you mean 'train'") as told:
         ImageFolder(root=root)
-    dataset = ImageFolder(root=root, splits={"trian": "train"})
-    assert len(dataset.manifest.indices("train")) == 28
-    left_out = ImageFolder(root=root, splits={"trian": None})
-    assert "'trian'" in left_out.notes[0]
-    assert len(left_out) == 56
+    assert typed(told.value) == {"splits": ["trian: null"]}
 
 
 def test_maps_to_nowhere(tmp_path: Path):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import hydra
@@ -15,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from occlufer.commands.options import given_folders, group_options
 from occlufer.settings import conf_folder
-from occlufer.types import ConfigError, override
+from occlufer.types import ConfigError, did_you_mean, override
 
 _WITH_VALUE = (
     "--config-dir",
@@ -119,7 +118,6 @@ def _keys(node: DictConfig, above: str = "") -> Iterator[str]:
             yield from _keys(child, f"{name}.")
 
 
-def _hint(what: str, found: str, known: Sequence[str] | set[str]) -> str:
-    near = difflib.get_close_matches(found, sorted(known), n=1, cutoff=0.5)
-    meant = f" Did you mean {near[0]!r}?" if near else ""
+def _hint(what: str, found: str, known: Iterable[str]) -> str:
+    meant = did_you_mean(found, known)
     return f"Unknown {what} {found!r}.{meant} `--help` lists the groups, `--cfg job` every setting."

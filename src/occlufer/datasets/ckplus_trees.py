@@ -13,7 +13,8 @@ import pandas as pd
 
 from occlufer.datasets.filenames import NamedFile, named_files
 from occlufer.datasets.manifest import COLUMNS, named
-from occlufer.datasets.trees import DEFAULT_CLASSES, FolderMap, files_below, subfolders
+from occlufer.datasets.trees import FolderMap, files_below, subfolders
+from occlufer.datasets.vocabulary import USUAL_CLASSES
 from occlufer.types import EXPRESSIONS, DatasetError
 
 CODES: tuple[str, ...] = (
@@ -36,9 +37,7 @@ _FRAME = r"(S\d+)_(\d+)_(\d+)"
 _LOOKED_AT = 100  # files of a class folder, to tell CK+48 from other trees
 _LABEL_ENDING = "_emotion.txt"
 _CLASSES = FolderMap(
-    "class",
-    {name: target for name, target in DEFAULT_CLASSES.items() if target != "neutral"} | {"contempt": None},
-    (),
+    "class", {}, {name: target for name, target in USUAL_CLASSES.items() if target != "neutral"}
 )
 
 
@@ -110,8 +109,8 @@ def read_class_folders(root: Path, name: str) -> tuple[list[Recording], tuple[st
     recordings: list[Recording] = []
     notes: tuple[str, ...] = ()
     folder_of: dict[tuple[str, str], str] = {}
-    for folder in subfolders(root):
-        expression = _CLASSES.target(folder) or "contempt"
+    for folder, known_as in _CLASSES.sort(subfolders(root)):
+        expression = known_as or "contempt"
         files, odd = named_files(root, _FRAME, like=LIKE, under=folder.name)
         notes = (*notes, *odd)
         for sequence, group in _by_sequence(files).items():

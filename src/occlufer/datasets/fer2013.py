@@ -13,7 +13,8 @@ from occlufer.datasets.base import Layout
 from occlufer.datasets.counts import Counts
 from occlufer.datasets.fer2013_csv import CSV_NAMES, read_csv
 from occlufer.datasets.stores import ArrayStore, FileStore
-from occlufer.datasets.trees import DEFAULT_SPLITS, FolderMap, read_tree, subfolders
+from occlufer.datasets.trees import FolderMap, read_tree, subfolders
+from occlufer.datasets.vocabulary import USUAL_SPLITS, is_split
 from occlufer.types import EXPRESSIONS
 
 FOLDERS: dict[str, str] = {
@@ -84,7 +85,7 @@ class FER2013(StoredFaces):
             return root if root.suffix.lower() == ".csv" else None
         inner = [folder for folder in subfolders(root) if folder.name.lower() == "fer2013"]
         for folder in (root, *inner):
-            if any(below.name.lower() in DEFAULT_SPLITS for below in subfolders(folder)):
+            if any(is_split(below.name) for below in subfolders(folder)):
                 return folder
             for csv_name in CSV_NAMES:
                 if (folder / csv_name).is_file():
@@ -108,8 +109,8 @@ class FER2013(StoredFaces):
         tree = read_tree(
             root,
             name=self.name,
-            classes=FolderMap("class", FOLDERS, tuple(FOLDERS)),
-            splits=FolderMap("split", DEFAULT_SPLITS, ()),
+            classes=FolderMap("class", FOLDERS, {}, tuple(FOLDERS)),
+            splits=FolderMap("split", {}, USUAL_SPLITS),
         )
         frame = tree.frame
         file_name = frame["source"].str.rsplit("/", n=1).str[-1]

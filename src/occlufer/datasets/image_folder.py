@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -10,7 +9,8 @@ from typing import final
 from occlufer.datasets.assembly import Listing, StoredFaces
 from occlufer.datasets.base import Layout
 from occlufer.datasets.stores import FileStore
-from occlufer.datasets.trees import DEFAULT_CLASSES, DEFAULT_SPLITS, FolderMap, read_tree
+from occlufer.datasets.trees import FolderMap, read_tree
+from occlufer.datasets.vocabulary import Targets
 from occlufer.types import EXPRESSIONS, DatasetError
 
 
@@ -23,17 +23,17 @@ class ImageFolder(StoredFaces):
     carved out of train; where there are no split folders at all, test too. Class folders may nest further.
 
     Args:
-        classes: `{folder name: expression, or null to leave the folder out}`, matched without regard to case
-            and laid over the usual spellings (`occlufer.datasets.trees.DEFAULT_CLASSES`). Folders that are
-            named here must exist.
-        splits: the same for split folders: train, validation, test, or null.
+        classes: `{folder name: expression, or null to leave the folder out}`, or a list of `"folder: expression"`,
+            before the usual names of many languages (`occlufer.datasets.vocabulary`); folders that are named here must
+            exist. Or the name of an order in which sets number the expressions (`vocabulary.READINGS`).
+        splits: the first two for split folders: train, validation, test, or null.
         subject_pattern: regular expression with one group, searched in each path below the class folder; the
             group names the subject, and splits are then carved by subject. Example: `^(S\\d+)_` for CK+48.
     """
 
     name: str = "image_folder"
-    classes: Mapping[str, str | None] | None = None
-    splits: Mapping[str, str | None] | None = None
+    classes: Targets = None
+    splits: Targets = None
     subject_pattern: str | None = None
     title = "tree of class folders"
     option = "image_folder"
@@ -41,7 +41,7 @@ class ImageFolder(StoredFaces):
         "a folder with split folders (train, validation, test) that hold class folders, or with class folders"
     )
     layouts = (
-        Layout("a tree of split and class folders", option, ("train/hap*",)),
+        Layout("a tree of split and class folders", option, ("*train*/hap*",)),
         Layout("a tree of class folders", option, ("hap*",)),
     )
 
@@ -58,8 +58,8 @@ class ImageFolder(StoredFaces):
         tree = read_tree(
             root,
             name=self.name,
-            classes=FolderMap.over_defaults("class", self.classes, DEFAULT_CLASSES),
-            splits=FolderMap.over_defaults("split", self.splits, DEFAULT_SPLITS),
+            classes=FolderMap.of_setting("class", self.classes),
+            splits=FolderMap.of_setting("split", self.splits),
             subject_pattern=self.subject_pattern,
         )
         absent = [expression for expression in EXPRESSIONS if expression not in tree.classes]

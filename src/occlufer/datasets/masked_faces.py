@@ -15,7 +15,8 @@ from occlufer.datasets.base import Layout
 from occlufer.datasets.fer2013 import FOLDERS
 from occlufer.datasets.manifest import named
 from occlufer.datasets.stores import FileStore
-from occlufer.datasets.trees import DEFAULT_SPLITS, FolderMap, read_tree, subfolders
+from occlufer.datasets.trees import FolderMap, read_tree, subfolders
+from occlufer.datasets.vocabulary import USUAL_SPLITS
 from occlufer.types import EXPRESSIONS, DatasetError, ImageError
 
 COLLECTIONS: dict[str, str] = {"M-FER2013": "masked_fer2023", "M-CK+": "masked_ckplus"}
@@ -95,8 +96,8 @@ class MaskedFaces(StoredFaces):
         tree = read_tree(
             root,
             name=self.name,
-            classes=FolderMap("class", FOLDERS, tuple(FOLDERS)),
-            splits=FolderMap("split", DEFAULT_SPLITS, ()),
+            classes=FolderMap("class", FOLDERS, {}, tuple(FOLDERS)),
+            splits=FolderMap("split", {}, USUAL_SPLITS),
         )
         store = FileStore(root)
         frame, notes = tree.frame, [*tree.notes, *_size_notes(store, tree.frame, self.cropped)]

@@ -15,7 +15,8 @@ from occlufer.datasets.csv_rows import BadRow, read_lines, usable_rows, words
 from occlufer.datasets.manifest import COLUMNS, named
 from occlufer.datasets.rafdb_occlusions import only_occluded
 from occlufer.datasets.stores import FileStore
-from occlufer.datasets.trees import DEFAULT_SPLITS, FolderMap, read_tree, subfolders
+from occlufer.datasets.trees import FolderMap, read_tree, subfolders
+from occlufer.datasets.vocabulary import USUAL_SPLITS, is_split
 from occlufer.types import EXPRESSIONS, DatasetError
 
 CODES: dict[str, str] = {
@@ -114,7 +115,7 @@ def _label_file(place: Path) -> Path | None:
 
 
 def _is_mirror_split(folder: Path) -> bool:
-    numbers = {below.name for below in subfolders(folder)} if folder.name.lower() in DEFAULT_SPLITS else set()
+    numbers = {below.name for below in subfolders(folder)} if is_split(folder.name) else set()
     return {"1", "7"} <= numbers and "0" not in numbers  # others number their classes from 0
 
 
@@ -162,8 +163,8 @@ def _read_mirror(root: Path, name: str, unreadable: str) -> tuple[pd.DataFrame, 
     tree = read_tree(
         root,
         name=name,
-        classes=FolderMap("class", CODES, tuple(CODES)),
-        splits=FolderMap("split", DEFAULT_SPLITS, ()),
+        classes=FolderMap("class", CODES, {}, tuple(CODES)),
+        splits=FolderMap("split", {}, USUAL_SPLITS),
     )
     frame = tree.frame
     stems = [Path(source).stem for source in frame["source"]]

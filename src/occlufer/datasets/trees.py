@@ -6,100 +6,93 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from occlufer.datasets.images import EXTENSIONS
 from occlufer.datasets.layouts import nearest_layout
 from occlufer.datasets.manifest import COLUMNS, named
-from occlufer.types import EXPRESSIONS, SPLITS, DatasetError, unknown_name
+from occlufer.datasets.vocabulary import (
+    USUAL_CLASSES,
+    USUAL_SPLITS,
+    Targets,
+    as_list,
+    folded,
+    is_contempt,
+    numbers_advice,
+    targets,
+    unknown_advice,
+    usual,
+)
+from occlufer.types import EXPRESSIONS, DatasetError, did_you_mean, override
 
-_SPELLINGS: dict[str, tuple[str, ...]] = {
-    "anger": ("anger", "angry"),
-    "disgust": ("disgust", "disgusted"),
-    "fear": ("fear", "fearful", "afraid", "scared"),
-    "happiness": ("happiness", "happy", "joy"),
-    "neutral": ("neutral", "neutrality"),
-    "sadness": ("sadness", "sad"),
-    "surprise": ("surprise", "surprised"),
-}
-DEFAULT_CLASSES: dict[str, str | None] = {
-    spelling: expression for expression, spellings in _SPELLINGS.items() for spelling in spellings
-}
-"""Folder name, lower case -> expression."""
-
-DEFAULT_SPLITS: dict[str, str | None] = {
-    "train": "train",
-    "training": "train",
-    "train_set": "train",
-    "training_set": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "val_set": "validation",
-    "validation_set": "validation",
-    "test": "test",
-    "testing": "test",
-    "test_set": "test",
-}
-"""Folder name, lower case -> split."""
-
+_PARTS_OF_NAMES = (("val", "validation"), ("dev", "validation"), ("test", "test"))
 _JUNK_FOLDERS = frozenset({"__macosx", "@eadir", "lost+found"})
 
 
 @dataclass(frozen=True, slots=True)
 class FolderMap:
-    """Folder names and what they stand for; matched without regard to case.
+    """Folder names and what they stand for; matched without regard to case, accents and marks between words.
 
     Attributes:
         what: "class" or "split".
-        names: lower-case folder name -> expression or split, or None to leave the folder out.
-        declared: the lower-case names that must be there.
-        argument: the setting that takes more names, None when there is none.
+        given: folder name -> expression or split, or None to leave the folder out.
+        usual: further names, which are looked up as `vocabulary.usual` does.
+        must_be_there: the names of `given` for which there must be a folder.
+        setting: the setting that takes more names, empty when there is none.
     """
 
     what: str
-    names: Mapping[str, str | None]
-    declared: tuple[str, ...]
-    argument: str | None = None
+    given: Mapping[str, str | None]
+    usual: Mapping[str, str | None]
+    must_be_there: tuple[str, ...] = ()
+    setting: str = ""
 
     @classmethod
-    def over_defaults(
-        cls, what: str, given: Mapping[str, str | None] | None, defaults: Mapping[str, str | None]
-    ) -> FolderMap:
-        """The user's entries laid over the defaults; `DatasetError` for a target that does not exist."""
-        known = EXPRESSIONS if what == "class" else SPLITS
-        names = dict(defaults)
-        declared = []
-        for folder, target in (given or {}).items():
-            if target is not None and target not in known:
-                kind = "expression" if what == "class" else "split"
-                raise DatasetError(
-                    f"{what} map, folder {str(folder)!r}: {unknown_name(kind, str(target), known)} "
-                    "Use null to leave the folder out."
-                )
-            names[str(folder).lower()] = target
-            declared.append(str(folder).lower())
-        argument = "dataset.classes" if what == "class" else "dataset.splits"
-        return cls(what, names, tuple(declared), argument)
+    def of_setting(cls, what: str, given: Targets) -> FolderMap:
+        """What the user says by `dataset.classes` or `dataset.splits`, before the usual names; see `targets`."""
+        setting, usual_names = (
+            ("dataset.classes", USUAL_CLASSES) if what == "class" else ("dataset.splits", USUAL_SPLITS)
+        )
+        names = targets(setting, given)
+        declared = () if isinstance(given, str) else tuple(name for name, target in names.items() if target)
+        return cls(what, names, usual_names, declared, setting)
+
+    def find(self, name: str) -> tuple[bool, str | None]:
+        """Whether a folder's name is known, and what it stands for, None where the folder is left out."""
+        for known, target in self.given.items():
+            if folded(known) == folded(name):
+                return True, target
+        known_as_usual, target = usual(name, self.usual)
+        return (True, target) if known_as_usual else (is_contempt(name) and self.what == "class", None)
 
     def knows(self, folder: Path) -> bool:
-        """True when the folder's name is in the map, be it to be left out."""
-        return folder.name.lower() in self.names
+        """True when the folder's name is known, be it to be left out."""
+        return self.find(folder.name)[0]
 
-    def target(self, folder: Path) -> str | None:
-        """What the folder stands for, None if left out; `DatasetError` when the map does not know it."""
-        if not self.knows(folder):
-            known = [name for name, target in self.names.items() if target is not None]
-            advice = "Remove the folder, or use dataset=image_folder, which can map it or leave it out."
-            if self.argument is not None:
-                setting = f"+{self.argument}.{folder.name}"
-                advice = f"To map it say {setting}=NAME; to leave it out say {setting}=null."
-            raise DatasetError(
-                f"{folder}: {unknown_name(f'{self.what} folder', folder.name, known)} {advice}"
+    def sort(self, folders: Sequence[Path]) -> list[tuple[Path, str | None]]:
+        """Each folder and what it stands for; raises `DatasetError` that names all that are not known."""
+        found = {folder: self.find(folder.name) for folder in folders}
+        unknown = [folder for folder, (known, _) in found.items() if not known]
+        if unknown:
+            siblings = [found[folder] for folder in folders if folder.parent == unknown[0].parent]
+            raise self._unknown(unknown, {target for known, target in siblings if known and target})
+        return [(folder, target) for folder, (_, target) in found.items()]
+
+    def _unknown(self, folders: Sequence[Path], there: set[str]) -> DatasetError:
+        names = list(dict.fromkeys(folder.name for folder in folders))
+        told = f"{folders[0].parent}: unknown {self.what} folder{'s' * (len(names) > 1)} {named(names)}."
+        if self.setting == "dataset.classes" and all(name.isdecimal() for name in names):
+            return DatasetError(f"{told} {numbers_advice(names)}")
+        # A name whose like is there already is another thing, and no slip.
+        candidates = [name for name, target in {**self.usual, **self.given}.items() if target not in there]
+        meant = did_you_mean(names[0].lower(), candidates) if len(names) == 1 else ""
+        if not self.setting:
+            return DatasetError(
+                f"{told}{meant} Remove the folder, or use dataset=image_folder, which can map it or leave it out."
             )
-        return self.names[folder.name.lower()]
+        return DatasetError(f"{told}{meant} {unknown_advice(self.setting, names, self.given)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,22 +130,23 @@ def read_tree(
     """
     folders = subfolders(root)
     by_split = any(map(splits.knows, folders))
-    split_folders = {folder: splits.target(folder) for folder in folders} if by_split else {}
-    if not by_split and not any(map(classes.knows, folders)):
+    split_folders = dict(splits.sort(folders)) if by_split else {}
+    numbered = len(folders) > 1 and all(folder.name.isdecimal() for folder in folders)
+    if not by_split and not numbered and not any(map(classes.knows, folders)):
         raise _wrong_layout(root, name, folders, classes, splits)
-    class_folders = [(folder, "train") for folder in folders]
-    if by_split:
-        class_folders = [(below, split) for folder, split in split_folders.items() if split is not None
-                         for below in subfolders(folder)]  # fmt: skip
+    parents = [(folder, split) for folder, split in split_folders.items() if split]
+    parents = parents if by_split else [(root, "train")]
+    class_folders = [(folder, split) for parent, split in parents for folder in subfolders(parent)]
+    expressions = classes.sort([folder for folder, _ in class_folders])
     listing = _Listing(root, _compiled(subject_pattern))
-    listing.left_out.update(folder.name for folder, split in split_folders.items() if split is None)
-    for folder, split in class_folders:
-        expression = classes.target(folder)
+    for folder in (folder for folder, split in split_folders.items() if split is None):
+        listing.leave_out(folder)
+    for (folder, split), (_, expression) in zip(class_folders, expressions, strict=True):
         if expression is None:
-            listing.left_out.add(folder.name)
+            listing.leave_out(folder)
         else:
             listing.add(folder, split, expression)
-    for parent in [folder for folder, split in split_folders.items() if split is not None] or [root]:
+    for parent, _ in parents:
         listing.add_loose(parent)
     _check_declared(root, name, classes, [folder for folder, _ in class_folders])
     return listing.finish(name, tuple(dict.fromkeys(split for split in split_folders.values() if split)))
@@ -194,7 +188,7 @@ class _Listing:
         self.subject_pattern = subject_pattern
         self.rows: list[tuple[str, str, int, str, str | None]] = []
         self.classes: set[str] = set()
-        self.left_out: set[str] = set()
+        self.left_out: dict[str, int] = {}
         self.others: list[str] = []
         self.loose: list[str] = []
         self.nameless: list[str] = []
@@ -210,6 +204,11 @@ class _Listing:
                 self.others.append(key)
                 continue
             self.rows.append((key, key, label, split, self._subject(key, below)))
+
+    def leave_out(self, folder: Path) -> None:
+        """Count what lies in a folder that is not used."""
+        images = sum(PurePosixPath(below).suffix.lower() in EXTENSIONS for below in files_below(folder))
+        self.left_out[folder.relative_to(self.root).as_posix()] = images
 
     def add_loose(self, parent: Path) -> None:
         """Note the images that lie beside class folders and so have no label."""
@@ -240,9 +239,14 @@ class _Listing:
             )
         notes = []
         if self.left_out:
-            notes.append(
-                f"Folders left out by dataset.classes or dataset.splits: {named(sorted(self.left_out))}."
-            )
+            contempt = [folder for folder in self.left_out if is_contempt(PurePosixPath(folder).name)]
+            for why, folders in (
+                ("by dataset.classes or dataset.splits", [x for x in self.left_out if x not in contempt]),
+                ("as contempt is none of the seven expressions", contempt),
+            ):
+                if folders:
+                    counts = ", ".join(f"{folder} ({self.left_out[folder]:,})" for folder in folders)
+                    notes.append(f"Folders left out {why}, with their images: {counts}.")
         if self.others:
             notes.append(f"Files left out because their names are not those of images: {named(self.others)}.")
         if self.loose:
@@ -268,14 +272,12 @@ def _refuse(error: OSError) -> None:
 
 
 def _check_declared(root: Path, name: str, classes: FolderMap, folders: Sequence[Path]) -> None:
-    present = {folder.name.lower() for folder in folders}
-    missing = [
-        folder for folder in classes.declared if classes.names[folder] is not None and folder not in present
-    ]
+    present = {folded(folder.name) for folder in folders}
+    missing = [folder for folder in classes.must_be_there if folded(folder) not in present]
     if missing:
         raise DatasetError(
             f"{name}: the class map declares folders that are not under {root}: {named(missing)}. "
-            f"Found: {named(sorted(present))}."
+            f"Found: {named(sorted({folder.name for folder in folders}))}."
         )
 
 
@@ -287,9 +289,16 @@ def _wrong_layout(
         "Point dataset.root=DIR at the folder that holds them, or map yours by dataset.classes."
     )
     if len(inner) == 1:
-        hint = f"Did you mean dataset.root={inner[0]}?"
+        hint = f"Did you mean {override('dataset.root', str(inner[0]))}?"
+    elif inner:
+        parts = as_list("dataset.splits", {path.name: _likely_split(path.name) for path in inner})
+        hint = f"Several of them hold class folders. Say which part of the set each one is, as here: {parts}"
     found = f"the folders {named(path.name for path in folders)}" if folders else "no folders"
     return DatasetError(
         f"{name}: {root} has neither split folders (train, validation, test) nor class folders "
-        f"({', '.join(_SPELLINGS)}, or usual spellings); found {found}. {hint}"
+        f"({', '.join(EXPRESSIONS)}, or usual names); found {found}. {hint}"
     )
+
+
+def _likely_split(name: str) -> str:
+    return next((split for part, split in _PARTS_OF_NAMES if part in name.lower()), "train")
