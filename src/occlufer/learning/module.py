@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics import MeanMetric
 
 from occlufer.learning.metrics import training_accuracy, validation_metrics
+from occlufer.learning.models.occlusion_aware import OcclusionAware
 from occlufer.learning.objectives.base import Batch, FeatureTap, Objective, Outputs
 from occlufer.learning.schedules import Schedule
 from occlufer.learning.tested import TestedNetwork
@@ -52,6 +53,11 @@ class ExpressionClassifier(TestedNetwork):
     ) -> None:
         super().__init__(network, channels_last=channels_last, flip=flip)
         self.save_hyperparameters({"config": dict(config or {})})
+        if objective.wants_estimate and not isinstance(network, OcclusionAware):
+            raise ConfigError(
+                "This objective learns an estimate of what is covered, which model=occlusion_aware makes. Add "
+                "model=occlusion_aware, and model@model.network=NAME for a network of your own choice."
+            )
         self.objective = objective
         self._features = FeatureTap(network) if objective.wants_features else None
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
@@ -77,7 +83,9 @@ class ExpressionClassifier(TestedNetwork):
         """The loss of a batch."""
         logits_BK, features_BD = self._asked(batch["image"])
         clean = self._asked(batch["clean"]) if self.objective.wants_clean_outputs else (None, None)
-        outputs = Outputs(logits_BK, clean[0], features_BD, clean[1])
+        aware = self.network if isinstance(self.network, OcclusionAware) else None
+        covered_BHW = None if aware is None else aware.covered_logits_BHW
+        outputs = Outputs(logits_BK, clean[0], features_BD, clean[1], covered_BHW)
         loss: torch.Tensor = self.objective(outputs, batch)
         self.train_loss.update(loss.detach(), len(batch["label"]))
         self.train_accuracy.update(logits_BK.detach(), batch["label"])

@@ -57,7 +57,7 @@ class TestedNetwork(pl.LightningModule):
 
     def _probabilities(self, image_BCHW: torch.Tensor) -> torch.Tensor:
         """float32 (B, K), each row summing to 1."""
-        found_BK = self(image_BCHW).float().softmax(dim=1)
+        found_BK: torch.Tensor = self(image_BCHW).float().softmax(dim=1)
         if self.flip:
             found_BK = (found_BK + self(image_BCHW.flip(-1)).float().softmax(dim=1)) / 2
         return found_BK

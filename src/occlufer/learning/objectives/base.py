@@ -25,12 +25,15 @@ class Outputs:
         clean_logits_BK: float (B, K), of the same faces without the occluder; None unless the objective wants them.
         features_BD, clean_features_BD: float (B, D), what the network's last linear layer was given for each; None
             unless the objective wants them.
+        covered_logits_BHW: float (B, h, w), the network's own estimate of what is covered at each place of its last
+            feature map; None unless the objective wants it.
     """
 
     logits_BK: torch.Tensor
     clean_logits_BK: torch.Tensor | None = None
     features_BD: torch.Tensor | None = None
     clean_features_BD: torch.Tensor | None = None
+    covered_logits_BHW: torch.Tensor | None = None
 
 
 class Objective(nn.Module, ABC):
@@ -42,6 +45,7 @@ class Objective(nn.Module, ABC):
         wants_pairs: whether batches of training faces hold each face without the occluder too (`batch["clean"]`).
         wants_clean_outputs: whether the network is asked about these too, which doubles the cost of a step.
         wants_features: whether the features of what it is asked about are wanted, see `Outputs`.
+        wants_estimate: whether the network's estimate of what is covered is wanted, which `OcclusionAware` makes.
         passes: forward passes that a step makes for each training face, a teacher's too: what trainings of equal cost
             are counted in.
     """
@@ -49,6 +53,7 @@ class Objective(nn.Module, ABC):
     wants_pairs: ClassVar[bool] = False
     wants_clean_outputs: ClassVar[bool] = False
     wants_features: bool = False
+    wants_estimate: ClassVar[bool] = False
     passes: ClassVar[int] = 1
 
     @abstractmethod
