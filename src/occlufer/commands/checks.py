@@ -161,7 +161,7 @@ def _check_size(name: str, value: object) -> None:
 def anchored(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings with absolute paths in the dataset: a run is evaluated from other folders than it was trained in."""
     dataset = dict(_group(settings, "dataset"))
-    for name in ("root", "extra", "votes", "occlusions"):
+    for name in ("root", "table", "extra", "votes", "occlusions"):
         path = dataset.get(name)
         if isinstance(path, str) and path:
             dataset[name] = str(Path(path).expanduser().absolute())

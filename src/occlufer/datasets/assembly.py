@@ -35,12 +35,14 @@ class Listing:
         store: where the images are.
         notes: sentences about what was left out or odd.
         classes: the expressions that must be there.
+        left_out: faces that are in no row of the frame, where they are known one by one.
     """
 
     frame: pd.DataFrame
     store: ImageStore
     notes: tuple[str, ...] = ()
     classes: tuple[str, ...] = EXPRESSIONS
+    left_out: pd.DataFrame | None = None
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -96,6 +98,8 @@ class StoredFaces(FaceDataset):
         self.root = place
         listing = self.list_faces(place)
         self._store = listing.store
+        if listing.left_out is not None:
+            self.left_out = listing.left_out
         self.manifest, more, self._digests = self._assembled(listing)
         self.notes = (*listing.notes, *more)
 
@@ -171,7 +175,8 @@ class StoredFaces(FaceDataset):
                 "dataset.unreadable=skip to leave them out and count them."
             )
         odd = [what is not None for what in problems]
-        self.left_out = left_out_table(frame[odd], [what for what in problems if what])
+        unreadable = left_out_table(frame[odd], [what for what in problems if what])
+        self.left_out = pd.concat([self.left_out, unreadable], ignore_index=True)
         return frame[[what is None for what in problems]], (f"Left out as unreadable: {named(offenders)}.",)
 
     def _bring_splits(self, manifest: Manifest) -> tuple[Manifest, tuple[str, ...]]:

@@ -12,6 +12,7 @@ from occlufer.datasets.manifest import named
 from occlufer.types import DatasetError
 
 RowT = TypeVar("RowT")
+LineT = TypeVar("LineT")
 
 _MARKS = {  # longest first: UTF-32's mark begins with UTF-16's
     codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
@@ -104,7 +105,7 @@ def read_rows(
 
 
 def usable_rows(
-    path: Path, lines: Iterator[tuple[int, str]], parse: Callable[[str, str], RowT], *, policy: str
+    path: Path, lines: Iterator[tuple[int, LineT]], parse: Callable[[LineT, str], RowT], *, policy: str
 ) -> tuple[list[RowT | None], tuple[str, ...]]:
     """As `read_rows`, for numbered lines of any form, such as those of `read_lines`."""
     rows: list[RowT | None] = []
@@ -112,7 +113,7 @@ def usable_rows(
     for number, line in lines:
         where = f"{path}, line {number}"
         try:
-            if _DAMAGED in line:
+            if isinstance(line, str) and _DAMAGED in line:
                 raise BadRow("bytes that are no text in UTF-8: save the file as UTF-8")
             rows.append(parse(line, where))
         except (BadRow, csv.Error) as reason:
