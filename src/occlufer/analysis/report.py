@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import jinja2
 import pandas as pd
 
-from occlufer.analysis.core.core import Core
+from occlufer.analysis.core.core import MARGIN, Core
 from occlufer.analysis.core.metrics import records
 from occlufer.analysis.core.study import Study, load_study
 from occlufer.analysis.core.words import count
@@ -59,7 +59,11 @@ class Found:
 
 
 def write_report(
-    study_folder: Path, *, output: Path | None = None, run_figures: bool | None = None
+    study_folder: Path,
+    *,
+    output: Path | None = None,
+    run_figures: bool | None = None,
+    margin: float = MARGIN,
 ) -> Report:
     """Write `report.html`, `tables/*.csv` and `figures/*` about the runs of a study; the page is written last.
 
@@ -68,6 +72,7 @@ def write_report(
         output: the folder to write into; the study's folder when None.
         run_figures: whether to draw confusion matrices and curves of every single run in the numbers, as PNG below
             `figures/runs`; None: of the runs of a cross-validation.
+        margin: difference of accuracies 0..1 below which two conditions count as equivalent.
 
     Raises:
         RunError: no such folder, or no run folder in it. A study without a finished run gets a page that says so.
@@ -75,7 +80,7 @@ def write_report(
     """
     study = load_study(study_folder)
     folder = study_folder if output is None else output
-    sections = make_sections(Core(study))
+    sections = make_sections(Core(study, margin=margin))
     tables = tables_of(sections)
     paths = {name: _write_csv(table, folder / "tables" / f"{name}.csv") for name, table in tables.items()}
     _write_csv(fold_metrics(study), folder / "tables" / "metrics.csv", separator=";")

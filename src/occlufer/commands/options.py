@@ -177,6 +177,7 @@ COMMANDS: dict[str, CommandInfo] = {
                 "run_figures=true|false",
                 "figures of every single run (default: of the runs of a cross-validation)",
             ),
+            ("equivalence_margin=0.03", "difference in accuracy below which conditions count as equivalent"),
             ("paths.outputs=DIR", "where studies are"),
         ),
     ),

@@ -20,11 +20,14 @@ def main(config: DictConfig) -> None:
         raise ConfigError(
             f"run_figures must be true, false, or null (the runs of a cross-validation), found {config.run_figures!r}."
         )
+    margin = config.equivalence_margin
+    if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 < margin < 1:
+        raise ConfigError(f"equivalence_margin must lie between 0 and 1, such as 0.03, found {margin!r}.")
     from occlufer.analysis.report import matrix_text, write_report
 
     folder = study_folder(config)
     refuse_links(folder, "tables", "figures")
-    report = write_report(folder, run_figures=config.run_figures)
+    report = write_report(folder, run_figures=config.run_figures, margin=margin)
     for part, names in (
         (folder, ".report.html.*.tmp"),
         (folder / "tables", ".*.tmp"),

@@ -11,6 +11,8 @@ from occlufer.analysis.core.scores import BLOCK, intervals_table, matrix_table, 
 from occlufer.analysis.core.statistics import RESAMPLES, FaceBootstrap
 from occlufer.analysis.core.study import Block, Study
 
+MARGIN = 0.03
+
 
 class Core:
     """A study with what is computed from it.
@@ -18,11 +20,13 @@ class Core:
     Args:
         study: what `study.load_study` returned.
         resamples: bootstrap resamples of the test faces of each dataset.
+        margin: difference of accuracies 0..1 below which two conditions count as equivalent.
     """
 
-    def __init__(self, study: Study, *, resamples: int = RESAMPLES) -> None:
+    def __init__(self, study: Study, *, resamples: int = RESAMPLES, margin: float = MARGIN) -> None:
         self.study = study
         self.resamples = resamples
+        self.margin = margin
 
     @cached_property
     def faces(self) -> dict[str, tuple[FaceBootstrap, int | None]]:

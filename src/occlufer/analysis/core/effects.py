@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import stdtr, stdtrit  # the t distribution; scipy.stats takes a hundred times as long
 
-from occlufer.analysis.core.cells import Counted
+from occlufer.analysis.core.cells import Counted, by_training
 from occlufer.analysis.core.statistics import LEVEL
 from occlufer.analysis.core.trainings import Training, in_order
+
+POWER = 0.8
+Place = tuple[str, str]
+"""Train and test condition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,76 +24,162 @@ class Effect:
 
     Attributes:
         difference, low, high: second minus first, with a 95 % interval.
-        df: degrees of freedom of the interval and the test; near 1 where two trainings disagree.
+        error: standard error of the difference.
+        df: degrees of freedom of the interval and the test.
+        spread, spread_df: pooled standard deviation of the difference from one training to the next, and its degrees of
+            freedom (below 3, few trainings decide everything); NaN where no contrast has a second training.
         p: two-sided; NaN where nothing varies.
     """
 
     difference: float
     low: float
     high: float
+    error: float
     df: float
+    spread: float
+    spread_df: float
     p: float
 
+    @property
+    def detectable(self) -> float:
+        """The smallest true difference that the test at .05 finds in 80 % of such studies.
 
-def effect(change_NR: ArrayLike, units_N: ArrayLike) -> Effect:
+        Bloom, *Evaluation Review* 19, 1995 ("minimum detectable effects").
+        """
+        return float(stdtrit(self.df, (1 + LEVEL) / 2) + stdtrit(self.df, POWER)) * self.error
+
+    def p_equivalent(self, margin: float) -> float:
+        """p of "the difference is at least `margin`, one way or the other": two one-sided tests.
+
+        Schuirmann, *Journal of Pharmacokinetics and Biopharmaceutics* 15, 1987.
+        """
+        if self.error == 0:
+            return 0.0 if abs(self.difference) < margin else 1.0
+        return float(stdtr(self.df, (abs(self.difference) - margin) / self.error))
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """What is compared, on the trainings that both sides have.
+
+    Attributes:
+        first, second: the two cells; contrasts with a cell in common vary together.
+        trainings: the R trainings.
+        change_NR: (faces, trainings): 1 where only the second is correct, -1 where only the first is, else 0.
+    """
+
+    first: Place
+    second: Place
+    trainings: tuple[Training, ...]
+    change_NR: NDArray[np.int8]
+
+
+@dataclass(frozen=True, slots=True)
+class _Squares:
+    """Variances of the mean of a crossed table (people, trainings): mean squares divided by its size."""
+
+    mean: float
+    by_unit: float
+    by_training: float
+    rest: float
+    people: int
+    trainings: int
+
+
+def effects(contrasts: Sequence[Contrast], units_N: ArrayLike) -> list[Effect]:
     """Is a mean change larger than other people and other trainings would make it by chance?
 
     People (each with all their faces) and trainings are crossed random effects. The variance of the mean is
     (MS_people + MS_trainings - MS_rest) / (people * trainings), not below that of either alone, with Satterthwaite's
     degrees of freedom: Searle, Casella & McCulloch, *Variance Components*, 1992, chapter 4. People with unlike numbers
-    of faces count by the linearised ratio mean. With one training the interval knows nothing of other trainings.
+    of faces count by the linearised ratio mean.
+
+    Two or three trainings tell little of their spread. So MS_trainings is averaged over all contrasts handed in, as the
+    error of an analysis of variance is pooled over its groups: networks of all cells are taken to spread alike from one
+    training to the next. Contrasts that share a cell share its trainings, so that the degrees of freedom of the average
+    are (sum of R - 1)^2 / sum over pairs of contrasts of r^2 (R - 1), with r the correlation of two contrasts of
+    independent cells: Box, *Annals of Mathematical Statistics* 25, 1954, theorem 3.1. Where no contrast has a second
+    training, the intervals speak of other people only.
 
     Args:
-        change_NR: (faces, trainings), change of "classified correctly": -1, 0 or 1.
+        contrasts: one family; on the same faces.
         units_N: int (faces,) from 0: the person that a face shows, or the face itself.
     """
-    change, units = np.asarray(change_NR, dtype=np.float64), np.asarray(units_N, dtype=np.int64)
-    faces = len(change)
-    people = int(units.max()) + 1
-    mean = float(change.mean())
-    sums_UR = np.stack([np.bincount(units, column, minlength=people) for column in change.T], axis=1)
-    size_U1 = np.bincount(units, minlength=people)[:, None]
-    values_UR = mean + (sums_UR - size_U1 * mean) * people / faces
-    variance, df = _variance_of_mean(values_UR)
-    if not variance > 0:
-        return Effect(mean, mean, mean, df, 1.0 if mean == 0 else float("nan"))
-    error = float(np.sqrt(variance))
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, df)) * error
-    return Effect(mean, mean - reach, mean + reach, df, float(2 * stats.t.sf(abs(mean) / error, df)))
+    units = np.asarray(units_N, dtype=np.int64)
+    found = [_squares(contrast.change_NR, units) for contrast in contrasts]
+    spread, rest, df = _pooled(contrasts, found)
+    return [_effect(squares, spread, rest, df) for squares in found]
 
 
-def _variance_of_mean(values_UR: NDArray[np.float64]) -> tuple[float, float]:
-    """Variance of the mean of a crossed table (people, trainings), and its degrees of freedom."""
-    people, trainings = values_UR.shape
-    if people < 2:
-        return float("nan"), float("nan")
-    mean = values_UR.mean()
-    of_unit_U, of_training_R = values_UR.mean(axis=1), values_UR.mean(axis=0)
-    by_unit = trainings * float(((of_unit_U - mean) ** 2).sum()) / (people - 1)
-    if trainings == 1:
-        return by_unit / people, float(people - 1)
-    by_training = people * float(((of_training_R - mean) ** 2).sum()) / (trainings - 1)
-    rest_UR = values_UR - of_unit_U[:, None] - of_training_R + mean
-    rest_df = (people - 1) * (trainings - 1)
-    rest = float((rest_UR**2).sum()) / rest_df
-    both = by_unit + by_training - rest
-    parts = ((by_unit, people - 1), (by_training, trainings - 1))
-    if both <= max(by_unit, by_training):
-        total, df = max(parts)
-        return total / values_UR.size, float(df)
-    df = both**2 / sum(square**2 / count for square, count in (*parts, (rest, rest_df)))
-    return both / values_UR.size, df
-
-
-def effect_between(
-    first: Mapping[Training, Counted], second: Mapping[Training, Counted], units_N: NDArray[np.int64]
-) -> tuple[Effect, list[Training]] | None:
-    """The effect between two cells of the matrix on the trainings that both have; None without any."""
-    shared = in_order(set(first) & set(second))
+def contrast_between(items: Sequence[Counted], first: Place, second: Place) -> Contrast | None:
+    """The contrast between two cells of the matrix on the trainings that both have; None without any."""
+    one, two = (by_training(items, *place) for place in (first, second))
+    shared = tuple(in_order(set(one) & set(two)))
     if not shared:
         return None
-    change = [
-        second[training].cell.correct_N.astype(np.int8) - first[training].cell.correct_N
-        for training in shared
-    ]
-    return effect(np.stack(change, axis=1), units_N), shared
+    change = [two[r].cell.correct_N.astype(np.int8) - one[r].cell.correct_N for r in shared]
+    return Contrast(first, second, shared, np.stack(change, axis=1))
+
+
+def _squares(change_NR: ArrayLike, units_N: NDArray[np.int64]) -> _Squares:
+    change = np.asarray(change_NR, dtype=np.float64)
+    people, mean = int(units_N.max()) + 1, float(change.mean())
+    sums_UR = np.stack([np.bincount(units_N, column, minlength=people) for column in change.T], axis=1)
+    size_U1 = np.bincount(units_N, minlength=people)[:, None]
+    values_UR = mean + (sums_UR - size_U1 * mean) * people / len(change)
+    trainings = values_UR.shape[1]
+    if people < 2:
+        return _Squares(mean, np.nan, np.nan, np.nan, people, trainings)
+    of_unit_U, of_training_R, grand = values_UR.mean(axis=1), values_UR.mean(axis=0), values_UR.mean()
+    by_unit = float(((of_unit_U - grand) ** 2).sum()) / (people - 1) / people
+    if trainings == 1:
+        return _Squares(mean, by_unit, np.nan, np.nan, people, 1)
+    by_training = float(((of_training_R - grand) ** 2).sum()) / (trainings - 1) / trainings
+    rest_UR = values_UR - of_unit_U[:, None] - of_training_R + grand
+    rest = float((rest_UR**2).sum()) / (people - 1) / (trainings - 1) / values_UR.size
+    return _Squares(mean, by_unit, by_training, rest, people, trainings)
+
+
+def _pooled(contrasts: Sequence[Contrast], found: Sequence[_Squares]) -> tuple[float, float, float]:
+    """Variance of one training and of the rest in it, averaged over contrasts; the degrees of freedom of the first."""
+    several = [place for place, item in enumerate(found) if item.trainings > 1]
+    if not several:
+        return 0.0, 0.0, np.nan
+    weights = np.array([found[place].trainings - 1 for place in several], dtype=np.float64)
+    spread, rest = (
+        float(weights @ [getattr(found[place], name) * found[place].trainings for place in several])
+        / weights.sum()
+        for name in ("by_training", "rest")
+    )
+    pairs = [_alike(contrasts[one], contrasts[two]) for one in several for two in several]
+    return spread, rest, float(weights.sum() ** 2 / sum(pairs))
+
+
+def _alike(one: Contrast, two: Contrast) -> float:
+    """r^2 times the degrees of freedom that two contrasts share: R - 1 on the same trainings."""
+    same = (one.first == two.first) + (one.second == two.second)
+    crossed = (one.first == two.second) + (one.second == two.first)
+    shared, sizes = len({*one.trainings} & {*two.trainings}), (len(one.trainings), len(two.trainings))
+    together = shared * (1 - 1 / sizes[0]) * (1 - 1 / sizes[1]) + shared * (shared - 1) / (
+        sizes[0] * sizes[1]
+    )
+    return ((same - crossed) / 2) ** 2 * together
+
+
+def _effect(found: _Squares, spread: float, rest: float, spread_df: float) -> Effect:
+    mean, by_unit, unit_df = found.mean, found.by_unit, float(found.people - 1)
+    by_training = spread / found.trainings
+    inner = rest / found.trainings if found.trainings == 1 else found.rest
+    variance = by_unit + by_training - inner
+    sd = np.nan if np.isnan(spread_df) else float(np.sqrt(spread))
+    parts = [(by_unit, unit_df), (by_training, spread_df)]
+    if variance <= max(by_unit, by_training):
+        variance, df = max(parts)
+    else:
+        df = variance**2 / sum(square**2 / count for square, count in parts)
+    if not variance > 0:
+        return Effect(mean, mean, mean, 0.0, df, sd, spread_df, 1.0 if mean == 0 else float("nan"))
+    error = float(np.sqrt(variance))
+    reach = float(stdtrit(df, (1 + LEVEL) / 2)) * error
+    p = float(2 * stdtr(df, -abs(mean) / error))
+    return Effect(mean, mean - reach, mean + reach, error, df, sd, spread_df, p)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from occlufer.analysis.core.cells import Counted, by_training
 from occlufer.analysis.core.conditions import condition_order, is_partial, mask_and_headset
-from occlufer.analysis.core.effects import effect_between
+from occlufer.analysis.core.effects import Contrast, Place, contrast_between, effects
 from occlufer.analysis.core.metrics import records
 from occlufer.analysis.core.statistics import holm
 from occlufer.analysis.core.study import Block
@@ -23,8 +23,7 @@ from occlufer.analysis.sections.drawing import NORMAL, WIDTH, Theme, single
 from occlufer.analysis.sections.parts import Details, Drawing, Entry, Grid, Text
 
 ALPHA = 0.05
-Place = tuple[str, str]
-"""Train and test condition."""
+_FEW_DF = 3
 
 
 class Effects(Section):
@@ -36,7 +35,7 @@ class Effects(Section):
         rows = []
         for block, items in self.core.counted.items():
             bootstrap, _ = self.core.faces[block.dataset]
-            rows += _block_rows(block, items, bootstrap.units_N)
+            rows += _block_rows(block, items, bootstrap.units_N, self.core.margin)
         return {"effects": pd.DataFrame(rows)}
 
     def opening(self) -> list[Any]:
@@ -45,7 +44,9 @@ class Effects(Section):
             "beforehand: bare "
             "faces against each occluder with networks trained on bare faces, and training under an occluder (or a "
             "mixture) against training on bare faces. Holm’s correction runs within it; other rows are exploratory and "
-            "uncorrected.")]  # fmt: skip
+            "uncorrected. A contrast is equivalent when the difference is shown to be below "
+            f"{_size(self.core.margin)} points either way, the margin set for this report; it is undecided when "
+            "neither that nor a difference is shown.")]  # fmt: skip
 
     def block_parts(self, block: Block) -> list[Any]:
         rows = self.of("effects", block)
@@ -67,22 +68,22 @@ class Effects(Section):
 
     def findings(self, block: Block) -> list[str]:
         rows = self.of("effects", block)
-        return [_sentence(row) for row in records(rows[rows["family"] == "primary"])] if len(rows) else []
+        margin = self.core.margin
+        return (
+            [_sentence(row, margin) for row in records(rows[rows["family"] == "primary"])]
+            if len(rows)
+            else []
+        )
 
     def cautions(self, block: Block) -> list[str]:
         rows = self.of("effects", block)
         if not len(rows):
             return []
-        wide = rows[(rows["family"] == "primary") & (rows["trainings"] > 1) & (rows["df"] < 3)]
-        few = (
-            [f"In {count(len(wide), 'contrast')} the trainings differ so much that {int(wide['trainings'].max())} of "
-             "them cannot say how large the effect is; train more seeds."]
-            if len(wide) else []
-        )  # fmt: skip
+        primary = rows[rows["family"] == "primary"]
         return [
             "p values: crossed random effects of people (or faces) and trainings, Holm-corrected within the primary "
             "family of this network and dataset.",
-            *few,
+            *(_spread_caution(primary) if len(primary) else []),
         ]
 
     def terms(self) -> list[tuple[str, str]]:
@@ -90,33 +91,67 @@ class Effects(Section):
             "Effect",
             "Difference of two accuracies on the same faces and trainings. People (or faces) and trainings are crossed "
             "random effects; interval and p rest on the variance of the mean with Satterthwaite’s degrees of freedom "
-            "(Searle, Casella & McCulloch, Variance Components, 1992). With one training it speaks of other "
-            "faces only.",
+            "(Searle, Casella & McCulloch, Variance Components, 1992). The variance between trainings is averaged over "
+            "the contrasts of a family, which are taken to spread alike; those that share networks count less (Box, "
+            "1954). With one training it speaks of other faces only.",
+        ), (
+            "Equivalent, undecided, detectable",
+            "Equivalent: two one-sided t tests against the margin (Schuirmann, 1987), Holm-corrected in the primary "
+            "family. Detectable: the smallest true difference that a test at .05 finds in 80 % of such studies (Bloom, "
+            "1995).",
         )]  # fmt: skip
 
 
-def _block_rows(block: Block, items: list[Counted], units_N: NDArray[np.int64]) -> list[dict[str, Any]]:
+def _block_rows(
+    block: Block, items: list[Counted], units_N: NDArray[np.int64], margin: float
+) -> list[dict[str, Any]]:
     rows = []
-    for kind, family, first, second in _contrasts(items):
-        cells = [by_training(items, *place) for place in (first, second)]
-        found = effect_between(cells[0], cells[1], units_N)
-        if found is None:
-            continue
-        result, shared = found
-        accuracy = [
-            float(np.mean([cell[training].cell.correct_N.mean() for training in shared])) for cell in cells
+    for family in ("primary", "exploratory"):
+        asked = [
+            (kind, found)
+            for kind, of, first, second in _contrasts(items)
+            if of == family and (found := contrast_between(items, first, second))
         ]
-        rows.append(
-            asdict(block)
-            | {"family": family, "kind": kind, "train_first": first[0], "test_first": first[1],
-               "train_second": second[0], "test_second": second[1], "trainings": len(shared),
-               "accuracy_first": accuracy[0], "accuracy_second": accuracy[1]}
-            | asdict(result)
-        )  # fmt: skip
-    primary = [row for row in rows if row["family"] == "primary"]
-    for row, p in zip(primary, holm([_known(row["p"]) for row in primary]), strict=True):
-        row["p_holm"] = p
+        found = [
+            asdict(block) | {"family": family, "kind": kind} | _sides(items, contrast) | asdict(result)
+            | {"detectable": result.detectable, "p_equivalent": result.p_equivalent(margin)}
+            for (kind, contrast), result in zip(asked, effects([item for _, item in asked], units_N), strict=True)
+        ]  # fmt: skip
+        for name in ("p", "p_equivalent") if family == "primary" else ():
+            for row, p in zip(found, holm([_known(row[name]) for row in found]), strict=True):
+                row[f"{name}_holm"] = p
+        rows += found
     return rows
+
+
+def _sides(items: list[Counted], contrast: Contrast) -> dict[str, Any]:
+    """The cells of a contrast, its trainings, and the mean accuracy of both sides."""
+    row: dict[str, Any] = {}
+    for name, place in (("first", contrast.first), ("second", contrast.second)):
+        cell = by_training(items, *place)
+        row |= {f"train_{name}": place[0], f"test_{name}": place[1]}
+        row[f"accuracy_{name}"] = float(np.mean([cell[r].cell.correct_N.mean() for r in contrast.trainings]))
+    return row | {"trainings": len(contrast.trainings)}
+
+
+def _spread_caution(primary: pd.DataFrame) -> list[str]:
+    """What is assumed about the spread of trainings, and that few cannot tell it."""
+    df, spread = primary["spread_df"].iloc[0], primary["spread"].iloc[0]
+    if np.isnan(df):
+        return []
+    few = (
+        f" That is too little: {int(primary['trainings'].max())} trainings of so few designs cannot say how far others "
+        "would differ, and only the largest differences can be shown. Train more seeds."
+        if df < _FEW_DF else ""
+    )  # fmt: skip
+    return [
+        f"The spread between trainings is taken to be alike in all {len(primary)} contrasts of the primary family "
+        f"(standard deviation {_size(spread)} points, {df:.1f} degrees of freedom).{few}"
+    ]
+
+
+def _size(share: float) -> str:
+    return f"{100 * abs(share):.1f}".removesuffix(".0")
 
 
 def _known(p: float) -> float:
@@ -144,13 +179,21 @@ def _contrasts(items: list[Counted]) -> Iterator[tuple[str, str, Place, Place]]:
         yield "own", "primary" if alone else "exploratory", (one, one), (two, two)
 
 
-def _sentence(row: dict[str, Any]) -> str:
-    change, verdict = row["difference"], "" if row["p_holm"] < ALPHA else ": not shown to differ"
+def _verdict(row: dict[str, Any], margin: float) -> str:
+    if row["p_holm"] < ALPHA:
+        return ""
+    if row["p_equivalent_holm"] < ALPHA:
+        return f": equivalent within {_size(margin)} points"
+    return f": undecided, as a difference below {_size(row['detectable'])} points would often be missed here"
+
+
+def _sentence(row: dict[str, Any], margin: float) -> str:
+    change = row["difference"]
     size = f"{signed(abs(change)).removeprefix('+')} points"
     p = f"p {p_value(row['p_holm'])}" if row["p_holm"] < 0.001 else f"p = {p_value(row['p_holm'])}"
     numbers = (
         f"from {percent(row['accuracy_first'])} to {percent(row['accuracy_second'])} (95 % interval of the change "
-        f"{points(row['low'], row['high'])}; {p}; {count(row['trainings'], 'training')}){verdict}."
+        f"{points(row['low'], row['high'])}; {p}; {count(row['trainings'], 'training')}){_verdict(row, margin)}."
     )
     train, test = (condition_phrase(row[f"{side}_second"]) for side in ("train", "test"))
     if row["kind"] == "cover":
@@ -185,10 +228,12 @@ def effects_grid(effects: pd.DataFrame) -> Grid:
         rows.append([
             Entry(contrast, where), Entry(f"{100 * row['accuracy_first']:.1f} → {100 * row['accuracy_second']:.1f}"),
             Entry(signed(row["difference"]), points(row["low"], row["high"])),
-            Entry("–" if np.isnan(p) else p_value(p)), Entry(f"{row['df']:.0f}"), Entry(str(row["trainings"])),
+            Entry("–" if np.isnan(p) else p_value(p)),
+            Entry(p_value(row["p_equivalent_holm" if primary else "p_equivalent"])),
+            Entry(_size(row["detectable"])), Entry(f"{row['df']:.0f}"), Entry(str(row["trainings"])),
         ])  # fmt: skip
     header = ["contrast", "accuracy, %", "difference, points", "p (Holm)" if primary else "p",
-              "degrees of freedom", "trainings"]  # fmt: skip
+              "p of equivalence", "detectable, points", "degrees of freedom", "trainings"]  # fmt: skip
     return Grid("Differences over all trainings, with 95 % intervals.", header, rows, "effects")
 
 
