@@ -143,7 +143,7 @@ def test_holm_runs_within_the_primary_family_of_bare_faces_and_recoveries(tmp_pa
      (-0.1, 0.2, 0.9, ": undecided, as a difference below 12.5 points would often be missed here.")],
 )  # fmt: skip
 def test_the_verdict_says_what_was_shown(change: float, p: float, p_equivalent: float, words: str) -> None:
-    row = {"kind": "cover", "difference": change, "low": -0.5, "high": 0.3, "p_holm": p, "train_second": "none",
+    row = {"kind": "cover", "difference": change, "low": -0.5, "high": 0.3, "p": p, "p_holm": p, "train_second": "none",
            "p_equivalent_holm": p_equivalent, "detectable": 0.125, "accuracy_first": 0.8, "test_second": "mask",
            "accuracy_second": 0.8 + change, "trainings": 2}  # fmt: skip
     assert effects_section._sentence(row, 0.03).endswith(f"2 trainings){words}")

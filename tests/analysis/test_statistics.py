@@ -4,9 +4,20 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from occlufer.analysis.core.metrics import accuracy_of, f1_macro_of, recall_of
-from occlufer.analysis.core.statistics import FaceBootstrap, difference, holm, interval, paired_test, spread
+from occlufer.analysis.core.paired import clustered_test, paired_test
+from occlufer.analysis.core.statistics import (
+    FaceBootstrap,
+    accuracy_interval,
+    difference,
+    holm,
+    interval,
+    recall_interval,
+    same_worst,
+    spread,
+)
 
 
 def bootstrap(labels: np.ndarray, seed: int = 0, resamples: int = 400) -> FaceBootstrap:
@@ -109,7 +120,70 @@ def test_exact_mcnemar_by_hand() -> None:
 
 
 def test_networks_that_agree_on_every_face_do_not_differ() -> None:
-    assert paired_test([True, False], [True, False]).p == 1.0
+    found = paired_test([True, False], [True, False])
+    assert found.p == 1.0
+    assert math.isnan(found.odds)
+    assert clustered_test([True, False], [True, False], [0, 1]) == 1.0
+
+
+def test_the_matched_odds_ratio_has_the_bounds_of_the_exact_binomial_test() -> None:
+    first = np.array([True] * 3 + [False] * 12 + [True] * 40)
+    second = np.array([False] * 3 + [True] * 12 + [True] * 40)
+    found = paired_test(first, second)
+    exact = stats.binomtest(12, 15).proportion_ci(0.95, method="exact")
+    assert found.odds == pytest.approx(4)
+    assert found.odds_low == pytest.approx(exact.low / (1 - exact.low))
+    assert found.odds_high == pytest.approx(exact.high / (1 - exact.high))
+    assert paired_test([False] * 4, [True] * 4).odds_high == math.inf
+
+
+def test_clustered_mcnemar_by_hand() -> None:
+    """Three people of 4, 2 and 1 faces, with b - c of -3, -1 and 0: (-3/4 - 1/2)^2 / (9/16 + 1/4) = 25/13."""
+    first = np.array([True, False, False, False, False, True, True])
+    second = np.array([True, True, True, True, True, True, True])
+    found = clustered_test(first, second, np.array([4, 4, 4, 4, 7, 7, 9]))
+    assert found == pytest.approx(stats.chi2.sf(25 / 13, 1))
+    alone = clustered_test(
+        first, second, np.arange(7)
+    )  # 4 discordant faces, McNemar without correction: 4^2 / 4
+    assert alone == pytest.approx(stats.chi2.sf(4, 1))
+
+
+def test_faces_of_one_person_are_no_independent_evidence() -> None:
+    """40 people of 8 faces, each person wholly better with one network or the other: no difference in truth."""
+    rng = np.random.default_rng(5)
+    people = np.repeat(np.arange(40), 8)
+    wrong = {"faces": 0, "people": 0}
+    for _ in range(200):
+        second = rng.random(40)[people] < 0.5
+        wrong["faces"] += paired_test(~second, second).p < 0.05
+        wrong["people"] += clustered_test(~second, second, people) < 0.05
+    assert wrong["faces"] > 60
+    assert wrong["people"] < 20
+
+
+def test_all_or_nothing_has_exact_bounds() -> None:
+    labels = np.array([0] * 30 + [1] * 5)
+    cell = bootstrap(labels).cell(np.zeros(35, dtype=int))
+    found = recall_interval([cell])
+    assert (found.low[0], found.high[0]) == pytest.approx((0.025 ** (1 / 30), 1))
+    assert (found.low[1], found.high[1]) == pytest.approx((0, 1 - 0.025 ** (1 / 5)))
+    assert np.isnan(found.low[2:]).all()
+    people = FaceBootstrap(labels, people_N=np.arange(35) // 7, rng=np.random.default_rng(0), resamples=20)
+    found = recall_interval([people.cell(np.zeros(35, dtype=int))])
+    assert found.low[0] == pytest.approx(0.025 ** (1 / 5))
+    everything = accuracy_interval([people.cell(labels)])
+    assert (everything.low, everything.high) == (pytest.approx(0.025 ** (1 / 5)), 1)
+
+
+def test_ranks_are_as_stable_as_the_resamples_say() -> None:
+    observed = np.array([-0.5, -0.4, -0.1, np.nan, 0, 0, 0])
+    resampled = np.tile(observed, (4, 1))
+    resampled[0, :2] = -0.4, -0.5  # the same two in the other order
+    resampled[1, 2] = -0.9  # another one among the two
+    assert same_worst(resampled, observed, 1) == 0.5
+    assert same_worst(resampled, observed, 2) == 0.75
+    assert math.isnan(same_worst(resampled, np.full(7, np.nan), 1))
 
 
 def test_holm_by_hand() -> None:

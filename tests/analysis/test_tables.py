@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import fakes_runs
 from occlufer.analysis.core.metrics import score
@@ -79,6 +80,28 @@ def test_comparisons_hold_each_pair_once_a_seed(tables) -> None:
     assert (comparisons["p_holm"] >= comparisons["p"]).all()
     gained = comparisons["only_second_right"] - comparisons["only_first_right"]
     assert (gained / comparisons["n"]).to_numpy() == pytest.approx(comparisons["difference"].to_numpy())
+
+
+def test_people_count_in_the_paired_tests_only_where_they_are_known(tables, tmp_path: Path) -> None:
+    assert tables["comparisons"]["p_clustered"].isna().all()
+    folder = fakes_runs.make_study(tmp_path, conditions=("none", "mask"), n=140, people=10)
+    study = load_study(folder)
+    table = study_tables(study, resamples=10)["comparisons"]
+    row = table[(table["kind"] == "cover") & (table["train_first"] == "none")].iloc[0]
+    (run,) = (run for run in study.runs if run.summary.condition == "none")
+    bare, masked = (run.rows(test).set_index("key") for test in ("none", "mask"))
+    change = (bare["label"] == bare["prediction"]).astype(int) - (masked["label"] == masked["prediction"])
+    by_person = change.groupby(bare["subject"]).mean()
+    assert row["p_clustered"] == pytest.approx(stats.chi2.sf(by_person.sum() ** 2 / (by_person**2).sum(), 1))
+    assert row["p_clustered_holm"] >= row["p_clustered"]
+
+
+def test_the_stability_of_ranks_stands_in_the_recall_table(tables) -> None:
+    recall = tables["recall"].set_index(["train", "test"])
+    stable = recall.loc[("none", "mask"), ["worst_one", "worst_two"]].drop_duplicates()
+    assert len(stable) == 1
+    assert ((stable > 0) & (stable <= 1)).all(axis=None)
+    assert recall.loc[("none", "none"), "worst_two"].isna().all()
 
 
 def test_dropped_faces_by_split_and_class(tables) -> None:

@@ -48,6 +48,11 @@ class Effect:
         """
         return float(stdtrit(self.df, (1 + LEVEL) / 2) + stdtrit(self.df, POWER)) * self.error
 
+    def bounds(self, contrasts: int) -> tuple[float, float]:
+        """The interval that holds for all of so many contrasts together (Bonferroni): no narrower than Holm's tests."""
+        reach = float(stdtrit(self.df, 1 - (1 - LEVEL) / (2 * contrasts))) * self.error if self.error else 0.0
+        return self.difference - reach, self.difference + reach
+
     def p_equivalent(self, margin: float) -> float:
         """p of "the difference is at least `margin`, one way or the other": two one-sided tests.
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 from occlufer.analysis.core.cells import Counted, by_cell
 from occlufer.analysis.core.conditions import condition_order, set_aside
-from occlufer.analysis.core.metrics import accuracy_of, f1_macro_of, score
-from occlufer.analysis.core.statistics import interval, spread
+from occlufer.analysis.core.metrics import f1_macro_of, score
+from occlufer.analysis.core.statistics import accuracy_interval, interval, spread
 from occlufer.analysis.core.study import Block, ScoredRun
 from occlufer.types import EXPRESSIONS
 
@@ -94,8 +94,10 @@ def intervals_table(counted: dict[Block, list[Counted]]) -> pd.DataFrame:
         for (train, test), cells in by_cell(items).items():
             people = pd.NA if items[0].people is None else items[0].people
             row: dict[str, Any] = asdict(block) | {"train": train, "test": test, "people": people}
-            for name, statistic in (("accuracy", accuracy_of), ("f1_macro", f1_macro_of)):
-                found = interval(statistic, cells)
+            for name, found in (
+                ("accuracy", accuracy_interval(cells)),
+                ("f1_macro", interval(f1_macro_of, cells)),
+            ):
                 row |= {f"{name}_low": float(found.low), f"{name}_high": float(found.high)}
             rows.append(row)
     table = pd.DataFrame(rows, columns=None if rows else [*BLOCK, "train", "test", "people"])

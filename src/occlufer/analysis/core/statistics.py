@@ -1,4 +1,4 @@
-"""Intervals, paired tests and spreads. Chance enters only through the generator handed in."""
+"""Intervals and spreads. Chance enters only through the generator handed in."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
 
-from occlufer.analysis.core.metrics import CLASSES, confusion
+from occlufer.analysis.core.metrics import CLASSES, accuracy_of, confusion, recall_of
 from occlufer.analysis.core.trainings import Training
 
 Statistic = Callable[[ArrayLike], NDArray[np.float64]]
@@ -38,11 +38,14 @@ class Cell:
         observed_77: int64 (7, 7), rows = truth.
         resampled_B77: float32 (B, 7, 7), the same for B bootstrap resamples.
         correct_N: bool, face by face.
+        units, units_7: people (or faces, where people are not known), and those with a face of each class.
     """
 
     observed_77: NDArray[np.int64]
     resampled_B77: NDArray[np.float32]
     correct_N: NDArray[np.bool_]
+    units: int
+    units_7: NDArray[np.int64]
 
 
 class FaceBootstrap:
@@ -76,6 +79,9 @@ class FaceBootstrap:
         units = int(unit_N.max()) + 1
         # How often a face is drawn: far below 256 (chance of 25 draws: 1e-25), so a byte is enough.
         self.units_N = unit_N
+        self._units_7 = np.array(
+            [len(np.unique(unit_N[self._labels_N == label])) for label in range(CLASSES)]
+        )
         self._times_BN = np.empty((resamples, faces), dtype=np.uint8)
         for row in self._times_BN:
             row[:] = np.bincount(rng.integers(units, size=units), minlength=units)[unit_N]
@@ -99,7 +105,14 @@ class FaceBootstrap:
             for start in range(0, len(self._times_BN), _CHUNK)
         ]
         resampled = np.concatenate(chunks or [one_hot[:0]]).reshape(-1, CLASSES, CLASSES)
-        return Cell(confusion(self._labels_N, predictions), resampled, predictions == self._labels_N)
+        correct_N = predictions == self._labels_N
+        return Cell(
+            confusion(self._labels_N, predictions),
+            resampled,
+            correct_N,
+            len(np.unique(self.units_N)),
+            self._units_7,
+        )
 
 
 class TrainingBootstrap:
@@ -175,6 +188,30 @@ def interval(statistic: Statistic, cells: Sequence[Cell], *, level: float = LEVE
     return percentile(value, resampled, level)
 
 
+def accuracy_interval(cells: Sequence[Cell]) -> Interval:
+    """Accuracy (), averaged over cells, with exact bounds where it is 0 or 1."""
+    return exact_at_ends(interval(accuracy_of, cells), cells[0].units)
+
+
+def recall_interval(cells: Sequence[Cell]) -> Interval:
+    """Recall by class (7,), averaged over cells, with exact bounds where it is 0 or 1."""
+    return exact_at_ends(interval(recall_of, cells), cells[0].units_7)
+
+
+def exact_at_ends(found: Interval, trials: ArrayLike) -> Interval:
+    """Shares with exact bounds where they are 0 or 1, as every resample of all or nothing is all or nothing again.
+
+    Clopper & Pearson, *Biometrika* 26, 1934 (statsmodels); `trials`: how many faces (or people) each share rests on.
+    """
+    trials = np.broadcast_to(np.asarray(trials), found.value.shape)
+    ends = ((found.value == 0) | (found.value == 1)) & (trials > 0)
+    low, high = np.array(found.low), np.array(found.high)
+    low[ends], high[ends] = proportion_confint(
+        found.value[ends] * trials[ends], trials[ends], alpha=1 - LEVEL, method="beta"
+    )
+    return Interval(found.value, low, high)
+
+
 def difference(
     statistic: Statistic, first: Sequence[Cell], second: Sequence[Cell], *, level: float = LEVEL
 ) -> Interval:
@@ -187,31 +224,16 @@ def difference(
     return percentile(value_b - value_a, resampled_b - resampled_a, level)
 
 
-@dataclass(frozen=True, slots=True)
-class PairedTest:
-    """Exact McNemar test: faces that only the first or only the second got right, and the two-sided p value."""
+def same_worst(changes_B7: NDArray[np.float64], observed_7: NDArray[np.float64], count: int) -> float:
+    """Share of the resamples in which the `count` classes that fall most are those of the observed changes.
 
-    only_first: int
-    only_second: int
-    p: float
-
-
-def paired_test(first_N: ArrayLike, second_N: ArrayLike) -> PairedTest:
-    """Exact McNemar test of two bool arrays (N,), "classified correctly", on the same faces in the same order.
-
-    McNemar, *Psychometrika* 12, 1947; exact form: binomial with n = discordant faces, p = 1/2 (statsmodels).
+    Classes without faces (NaN) fall least; NaN where fewer than `count` classes have faces.
     """
-    first, second = np.asarray(first_N, dtype=bool), np.asarray(second_N, dtype=bool)
-    assert first.shape == second.shape
-    table = np.array(
-        [
-            [(first & second).sum(), (first & ~second).sum()],
-            [(~first & second).sum(), (~first & ~second).sum()],
-        ]
-    )
-    only_first, only_second = int(table[0, 1]), int(table[1, 0])
-    p = float(mcnemar(table, exact=True).pvalue) if only_first + only_second else 1.0
-    return PairedTest(only_first, only_second, p)
+    if (~np.isnan(observed_7)).sum() < count or not len(changes_B7):
+        return float("nan")
+    worst = np.sort(np.argsort(observed_7, kind="stable")[:count])
+    drawn_BC = np.sort(np.argsort(changes_B7, axis=1, kind="stable")[:, :count], axis=1)
+    return float((drawn_BC == worst).all(axis=1).mean())
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

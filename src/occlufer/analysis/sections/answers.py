@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from occlufer.analysis.core.cells import by_cell
 from occlufer.analysis.core.metrics import recall_of, records
-from occlufer.analysis.core.statistics import interval
+from occlufer.analysis.core.statistics import exact_at_ends, interval, recall_interval
 from occlufer.analysis.core.study import Block
 from occlufer.analysis.core.words import percent, signed
 from occlufer.analysis.sections.base import Section
@@ -31,7 +31,11 @@ class Answers(Section):
         for block, items in self.core.counted.items():
             for (train, test), cells in by_cell(items).items():
                 name = asdict(block) | {"train": train, "test": test}
-                scores = {kind: interval(statistic, cells) for kind, statistic in _STATISTICS.items()}
+                answers_7 = np.min([cell.observed_77.sum(axis=0) for cell in cells], axis=0)
+                scores = {kind: interval(statistic, cells) for kind, statistic in _STATISTICS.items()} | {
+                    "recall": recall_interval(cells),
+                    "precision": exact_at_ends(interval(precision_of, cells), answers_7),
+                }
                 counts_77 = np.sum([cell.observed_77 for cell in cells], axis=0)
                 faces_7 = counts_77.sum(axis=1)
                 for place, expression in enumerate(EXPRESSIONS):
@@ -74,7 +78,7 @@ def answered_of(matrices: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(counts.sum(axis=-2) / counts.sum(axis=(-2, -1))[..., None])
 
 
-_STATISTICS = {"recall": recall_of, "precision": precision_of, "f1": f1_of, "answered_share": answered_of}
+_STATISTICS = {"f1": f1_of, "answered_share": answered_of}
 
 
 def one_directional(counts_77: NDArray[np.int64]) -> list[dict[str, Any]]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from occlufer.analysis.core.cells import Counted
 from occlufer.analysis.core.conditions import condition_order, mask_and_headset
 from occlufer.analysis.core.metrics import accuracy_of
-from occlufer.analysis.core.statistics import difference, holm, paired_test
+from occlufer.analysis.core.paired import clustered_test, paired_test
+from occlufer.analysis.core.statistics import difference, holm
 from occlufer.analysis.core.study import Block
 from occlufer.analysis.core.trainings import Training, in_order
-from occlufer.analysis.core.words import p_value, points, signed
+from occlufer.analysis.core.words import count, p_value, points, signed
 from occlufer.analysis.sections.base import Section
 from occlufer.analysis.sections.parts import (
     Details,
@@ -25,6 +28,7 @@ from occlufer.analysis.sections.parts import (
     without_folds,
 )
 
+ALPHA = 0.05
 KINDS: dict[str, str] = {
     "cover": "same network, tested on two conditions",
     "train": "same test condition, networks trained on two conditions",
@@ -39,7 +43,11 @@ class Comparisons(Section):
     lasting = ("comparisons",)
 
     def make_tables(self) -> dict[str, pd.DataFrame]:
-        return {"comparisons": comparisons_table(self.core.counted)}
+        people = {
+            name: None if number is None else faces.units_N
+            for name, (faces, number) in self.core.faces.items()
+        }
+        return {"comparisons": comparisons_table(self.core.counted, people)}
 
     def opening(self) -> list[Any]:
         return [Text("Two conditions are compared face by face, one training at a time: the exact McNemar test asks "
@@ -55,23 +63,44 @@ class Comparisons(Section):
             return [Text("No two conditions share a seed and fold, so there is nothing to pair.")]
         return [Details(f"{words.capitalize()} ({len(grid.rows)})", [grid]) for words, grid in grids]
 
+    def cautions(self, block: Block) -> list[str]:
+        compared = self.of("comparisons", block)
+        known = compared[compared["p_clustered"].notna()] if len(compared) else compared
+        if not len(known):
+            return []
+        changed = int(((known["p_holm"] < ALPHA) != (known["p_clustered_holm"] < ALPHA)).sum())
+        return [
+            f"In {changed} of {count(len(known), 'test')} of single trainings the verdict changes when the faces of a "
+            "person are taken together (clustered McNemar test), as they should be."
+        ] if changed else []  # fmt: skip
+
     def terms(self) -> list[tuple[str, str]]:
         return [(
             "Paired test of single trainings",
             "Exact McNemar test (McNemar, Psychometrika 12, 1947) on each seed and fold by itself; p values "
             "corrected by "
             "Holm's method (Scandinavian Journal of Statistics 6, 1979). It speaks of these networks on such faces; it "
-            "does not test whether another training would differ.",
+            "does not test whether another training would differ. Where the data say who is shown, p (people) takes "
+            "the faces of a person together (Durkalski et al., Statistics in Medicine 22, 2003). Odds: faces that "
+            "only the second classified correctly for each that only the first did, with exact bounds.",
         )]  # fmt: skip
 
 
-def comparisons_table(counted: dict[Block, list[Counted]]) -> pd.DataFrame:
+def comparisons_table(
+    counted: dict[Block, list[Counted]], people: Mapping[str, NDArray[np.int64] | None]
+) -> pd.DataFrame:
     """Paired comparisons on the same faces, one row a training: exact McNemar test, interval of the difference.
 
-    `kind` is a key of `KINDS`; difference = accuracy of the second minus the first; `p_holm` is corrected for all rows.
+    `kind` is a key of `KINDS`; difference = accuracy of the second minus the first; `odds` is the matched
+    odds ratio with exact bounds. `p_clustered` takes the faces of a person together (`paired.clustered_test`), NaN
+    where people are not known; `p_holm` and `p_clustered_holm` are corrected for all rows.
+
+    Args:
+        people: dataset -> int (faces,), who is shown; None where that is not known.
     """
     rows = []
     for block, items in counted.items():
+        units_N = people[block.dataset]
         for kind, first, second in _pairs(items):
             test = paired_test(first.cell.correct_N, second.cell.correct_N)
             change = difference(accuracy_of, [first.cell], [second.cell])
@@ -93,11 +122,21 @@ def comparisons_table(counted: dict[Block, list[Counted]]) -> pd.DataFrame:
                     "high": float(change.high),
                     "only_first_right": test.only_first,
                     "only_second_right": test.only_second,
+                    "odds": test.odds,
+                    "odds_low": test.odds_low,
+                    "odds_high": test.odds_high,
                     "p": test.p,
+                    "p_clustered": np.nan
+                    if units_N is None
+                    else clustered_test(first.cell.correct_N, second.cell.correct_N, units_N),
                 }
             )
-    table = pd.DataFrame(rows, columns=None if rows else [*Block.__slots__, "kind", "seed", "fold", "p"])
-    return table.assign(p_holm=holm(table["p"].tolist())).astype({"fold": "Int64"})
+    columns = [*Block.__slots__, "kind", "seed", "fold", "p", "p_clustered"]
+    table = pd.DataFrame(rows, columns=None if rows else columns)
+    known = table["p_clustered"].notna()
+    table = table.assign(p_holm=holm(table["p"].tolist()), p_clustered_holm=np.nan)
+    table.loc[known, "p_clustered_holm"] = holm(table.loc[known, "p_clustered"].tolist())
+    return table.astype({"fold": "Int64"})
 
 
 def _pairs(items: Sequence[Counted]) -> Iterator[tuple[str, Counted, Counted]]:
@@ -123,6 +162,7 @@ def _pairs(items: Sequence[Counted]) -> Iterator[tuple[str, Counted, Counted]]:
 def comparisons_grid(comparisons: pd.DataFrame, kind: str) -> Grid:
     """Paired comparisons of one kind (a key of `tables.KINDS`)."""
     rows = []
+    clustered = bool(comparisons["p_clustered"].notna().any())
     for _, row in comparisons[comparisons["kind"] == kind].iterrows():
         first, second = (_side(row, suffix, kind) for suffix in ("first", "second"))
         where = {"cover": row["train_first"], "train": row["test_first"], "own": "own"}[kind]
@@ -131,7 +171,8 @@ def comparisons_grid(comparisons: pd.DataFrame, kind: str) -> Grid:
             Entry(f"{100 * row['accuracy_first']:.1f} → {100 * row['accuracy_second']:.1f}"),
             Entry(signed(row["difference"]), points(row["low"], row["high"])),
             Entry(f"{row['only_first_right']} / {row['only_second_right']}"),
-            Entry(p_value(row["p"])), Entry(p_value(row["p_holm"])),
+            Entry(_odds(row["odds"]), _odds_bounds(row)), Entry(p_value(row["p"])), Entry(p_value(row["p_holm"])),
+            *([Entry(p_value(row["p_clustered_holm"]))] if clustered else []),
         ])  # fmt: skip
     first_column = {"cover": "trained on", "train": "tested on", "own": "trained and tested on"}[kind]
     second_column = {"cover": "tested on", "train": "trained on", "own": "condition"}[kind]
@@ -143,8 +184,10 @@ def comparisons_grid(comparisons: pd.DataFrame, kind: str) -> Grid:
         "accuracy, %",
         "difference, points",
         "only one correct",
+        "odds",
         "p",
         "p (Holm)",
+        *(["p (people, Holm)"] if clustered else []),
     ]
     caption = f"Paired on the same faces: {KINDS[kind]}. "
     caption += "Only one correct: faces that only the first / only the second classified correctly."
@@ -152,6 +195,14 @@ def comparisons_grid(comparisons: pd.DataFrame, kind: str) -> Grid:
         header, rows = header[1:], [row[1:] for row in rows]
     header, rows = without_folds(header, rows)
     return Grid(caption, header, rows, "comparisons", heads=1 if kind == "own" else 2)
+
+
+def _odds(value: float) -> str:
+    return "–" if np.isnan(value) else "∞" if np.isinf(value) else f"{value:.2f}"
+
+
+def _odds_bounds(row: Any) -> str:
+    return "" if np.isnan(row["odds"]) else f"{_odds(row['odds_low'])}–{_odds(row['odds_high'])}"
 
 
 def _side(row: Any, suffix: str, kind: str) -> str:

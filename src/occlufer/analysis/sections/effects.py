@@ -107,17 +107,20 @@ def _block_rows(
 ) -> list[dict[str, Any]]:
     rows = []
     for family in ("primary", "exploratory"):
+        primary = family == "primary"
         asked = [
-            (kind, found)
+            (kind, contrast)
             for kind, of, first, second in _contrasts(items)
-            if of == family and (found := contrast_between(items, first, second))
+            if of == family and (contrast := contrast_between(items, first, second))
         ]
+        answers = effects([contrast for _, contrast in asked], units_N)
         found = [
-            asdict(block) | {"family": family, "kind": kind} | _sides(items, contrast) | asdict(result)
-            | {"detectable": result.detectable, "p_equivalent": result.p_equivalent(margin)}
-            for (kind, contrast), result in zip(asked, effects([item for _, item in asked], units_N), strict=True)
+            asdict(block) | {"family": family, "kind": kind} | _sides(items, contrast) | asdict(answer)
+            | {"detectable": answer.detectable, "p_equivalent": answer.p_equivalent(margin)}
+            | (dict(zip(("low_adjusted", "high_adjusted"), answer.bounds(len(asked)), strict=True)) if primary else {})
+            for (kind, contrast), answer in zip(asked, answers, strict=True)
         ]  # fmt: skip
-        for name in ("p", "p_equivalent") if family == "primary" else ():
+        for name in ("p", "p_equivalent") if primary else ():
             for row, p in zip(found, holm([_known(row[name]) for row in found]), strict=True):
                 row[f"{name}_holm"] = p
         rows += found
@@ -184,7 +187,9 @@ def _verdict(row: dict[str, Any], margin: float) -> str:
         return ""
     if row["p_equivalent_holm"] < ALPHA:
         return f": equivalent within {_size(margin)} points"
-    return f": undecided, as a difference below {_size(row['detectable'])} points would often be missed here"
+    adjusted = " after adjusting for all contrasts" * (row["p"] < ALPHA)
+    missed = f"a difference below {_size(row['detectable'])} points would often be missed here"
+    return f": undecided{adjusted}, as {missed}"
 
 
 def _sentence(row: dict[str, Any], margin: float) -> str:
@@ -220,7 +225,7 @@ def _question(row: dict[str, Any]) -> tuple[str, str]:
 
 def effects_grid(effects: pd.DataFrame) -> Grid:
     """Rows of the effects table."""
-    primary = "p_holm" in effects and effects["p_holm"].notna().all()
+    primary = "p_holm" in effects and bool(effects["p_holm"].notna().all())
     rows = []
     for row in records(effects):
         contrast, where = _question(row)
@@ -228,13 +233,16 @@ def effects_grid(effects: pd.DataFrame) -> Grid:
         rows.append([
             Entry(contrast, where), Entry(f"{100 * row['accuracy_first']:.1f} → {100 * row['accuracy_second']:.1f}"),
             Entry(signed(row["difference"]), points(row["low"], row["high"])),
+            *([Entry(points(row["low_adjusted"], row["high_adjusted"]))] if primary else []),
             Entry("–" if np.isnan(p) else p_value(p)),
             Entry(p_value(row["p_equivalent_holm" if primary else "p_equivalent"])),
             Entry(_size(row["detectable"])), Entry(f"{row['df']:.0f}"), Entry(str(row["trainings"])),
         ])  # fmt: skip
-    header = ["contrast", "accuracy, %", "difference, points", "p (Holm)" if primary else "p",
+    header = ["contrast", "accuracy, %", "difference, points",
+              *(["adjusted interval", "p (Holm)"] if primary else ["p"]),
               "p of equivalence", "detectable, points", "degrees of freedom", "trainings"]  # fmt: skip
-    return Grid("Differences over all trainings, with 95 % intervals.", header, rows, "effects")
+    adjusted = " The adjusted interval holds for all rows together (Bonferroni), as p does." * primary
+    return Grid(f"Differences over all trainings, with 95 % intervals.{adjusted}", header, rows, "effects")
 
 
 def effects_figure(effects: pd.DataFrame, theme: Theme) -> Figure:

@@ -10,10 +10,18 @@ import numpy as np
 import pandas as pd
 
 from occlufer.analysis.core.cells import BOOTSTRAP_SEED, by_cell, people_of
-from occlufer.analysis.core.metrics import accuracy_of, f1_macro_of, recall_of, records
+from occlufer.analysis.core.metrics import accuracy_of, f1_macro_of, records
 from occlufer.analysis.core.scored import ScoredRun
 from occlufer.analysis.core.scores import sort_conditions
-from occlufer.analysis.core.statistics import Cell, FaceBootstrap, Interval, interval, percentile
+from occlufer.analysis.core.statistics import (
+    Cell,
+    FaceBootstrap,
+    Interval,
+    accuracy_interval,
+    interval,
+    percentile,
+    recall_interval,
+)
 from occlufer.analysis.core.study import Block
 from occlufer.analysis.core.words import condition_phrase, count, percent, points, signed
 from occlufer.analysis.sections.base import Section
@@ -59,9 +67,10 @@ class Elsewhere(Section):
             "train": train, "other": other, "test": test, "n": len(parts[0]), "trainings": len(cells),
             "people": pd.NA if people_N is None else int(people_N.max()) + 1,
         }  # fmt: skip
-        for name, statistic in (("accuracy", accuracy_of), ("f1_macro", f1_macro_of)):
-            row |= _columns(name, interval(statistic, cells))
-        recall = interval(recall_of, cells)
+        row |= _columns("accuracy", accuracy_interval(cells)) | _columns(
+            "f1_macro", interval(f1_macro_of, cells)
+        )
+        recall = recall_interval(cells)
         for place, name in enumerate(EXPRESSIONS):
             row |= {f"recall_{name}": recall.value[place], f"recall_{name}_low": recall.low[place],
                     f"recall_{name}_high": recall.high[place]}  # fmt: skip

@@ -14,7 +14,8 @@ from occlufer.analysis.core.cells import Counted, by_cell, by_training, training
 from occlufer.analysis.core.crossed import crossed_test, pair_contrast
 from occlufer.analysis.core.grouping import EXTRA
 from occlufer.analysis.core.metrics import accuracy_of, f1_macro_of, records
-from occlufer.analysis.core.statistics import holm, paired_test
+from occlufer.analysis.core.paired import paired_test
+from occlufer.analysis.core.statistics import holm
 from occlufer.analysis.core.study import Block
 from occlufer.analysis.core.trainings import in_order
 from occlufer.analysis.core.words import p_value, points, signed

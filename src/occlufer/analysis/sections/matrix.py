@@ -126,10 +126,7 @@ def people_caution(matrix: pd.DataFrame) -> list[str]:
     if pd.isna(people) or people == faces:
         return []
     few = " With so few people the intervals are still too narrow." if people < _FEW_PEOPLE else ""
-    return [
-        f"The {faces} test faces show {people} people, who are resampled with all their faces. The exact McNemar tests "
-        f"of single trainings take every face by itself, so their p values can be too small.{few}"
-    ]
+    return [f"The {faces} test faces show {people} people, who are resampled with all their faces.{few}"]
 
 
 def matrix_figure(matrix: pd.DataFrame, metric: str, theme: Theme = LIGHT) -> Figure:

@@ -19,7 +19,8 @@ from occlufer.analysis.core.metrics import (
     f1_macro_of,
     records,
 )
-from occlufer.analysis.core.statistics import holm, paired_test
+from occlufer.analysis.core.paired import paired_test
+from occlufer.analysis.core.statistics import holm
 from occlufer.analysis.core.trainings import Training
 from occlufer.analysis.core.words import p_value, points, signed
 from occlufer.analysis.sections.base import Section
@@ -260,14 +261,24 @@ def comparedgrid(table: pd.DataFrame, factor: str) -> Grid:
             Entry(f"{100 * row['accuracy_first']:.1f} → {100 * row['accuracy_second']:.1f}"),
             Entry(signed(row["difference"]), points(row["low"], row["high"])),
             Entry(signed(row["f1_macro_difference"]), points(row["f1_macro_low"], row["f1_macro_high"])),
-            Entry(p_value(row["p_holm"])),
+            Entry("–" if math.isnan(row["p"]) else p_value(row["p"])), Entry(p_value(row["p_holm"])),
             Entry("" if pd.isna(mcnemar) else f"{int(mcnemar)} of {int(row['trainings'])}"),
         ])  # fmt: skip
     other = {"condition": "model", "model": "condition"}[factor]
-    header = [other, factor, "accuracy, %", "difference, points", "macro F1, points", "p (Holm)", "McNemar"]
+    header = [
+        other,
+        factor,
+        "accuracy, %",
+        "difference, points",
+        "macro F1, points",
+        "p",
+        "p (Holm)",
+        "McNemar",
+    ]
     caption = (
-        f"{factor.capitalize()}s compared on the same faces and trainings; 95 % intervals over both. p: mixed model, "
-        "Holm-corrected for all pairs of this design. McNemar: trainings in which the exact test finds a difference "
+        f"{factor.capitalize()}s compared on the same faces and trainings; 95 % intervals over both, each by itself. "
+        "p: mixed model, by itself as the interval is, and Holm-corrected for all pairs of this design. "
+        "McNemar: trainings in which the exact test finds a difference "
         "(p < .05, Holm-corrected)."
     )
     return Grid(caption, header, rows, "contrasts", heads=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,11 +12,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from occlufer.analysis.core.cells import Counted, by_cell
+from occlufer.analysis.core.cells import Counted, by_cell, by_training, training_bootstrap
 from occlufer.analysis.core.conditions import condition_order
 from occlufer.analysis.core.metrics import recall_of, records
 from occlufer.analysis.core.scores import BLOCK
-from occlufer.analysis.core.statistics import difference, interval
+from occlufer.analysis.core.statistics import difference, recall_interval, same_worst
 from occlufer.analysis.core.study import Block
 from occlufer.analysis.core.words import condition_phrase, joined, percent, points, signed
 from occlufer.analysis.sections.base import Section
@@ -77,8 +78,10 @@ class Recall(Section):
                     for row in falls
                 ]
                 verb = "suffer" if len(falls) > 1 else "suffers"
+                stable = falls[0]["worst_two" if len(falls) > 1 else "worst_one"]
                 sentences.append(
-                    f"On {condition_phrase(test)}, {names} {verb} most: recall falls {joined(parts)}."
+                    f"On {condition_phrase(test)}, {names} {verb} most (in {percent(stable)} of resamples): "
+                    f"recall falls {joined(parts)}."
                 )
         return sentences
 
@@ -88,14 +91,17 @@ def recall_table(counted: dict[Block, list[Counted]]) -> pd.DataFrame:
 
     Trainings are averaged; `low`, `high` are 95 % intervals over test faces; `change` = recall here minus recall of the
     same networks on the condition none, with a paired interval; empty where there is no none, or it is none itself.
+    `low`, `high` are exact at 0 and 1. `worst_one`, `worst_two`: share of resamples of faces and trainings in which the
+    class (two classes) that falls most is the one (are the two) of this table.
     """
     rows = []
     for block, items in counted.items():
         grid = by_cell(items)
         for (train, test), cells in grid.items():
-            recall = interval(recall_of, cells)
+            recall = recall_interval(cells)
             clean = grid.get((train, "none"))
             change = difference(recall_of, clean, cells) if clean and test != "none" else None
+            stable = _stability(items, train, test) if change else {"worst_one": np.nan, "worst_two": np.nan}
             faces = cells[0].observed_77.sum(axis=1)
             for place, name in enumerate(EXPRESSIONS):
                 row = asdict(block) | {"train": train, "test": test, "expression": name, "n": int(faces[place]),
@@ -104,8 +110,20 @@ def recall_table(counted: dict[Block, list[Counted]]) -> pd.DataFrame:
                 for label in ("value", "low", "high"):
                     column = "change" if label == "value" else f"change_{label}"
                     row[column] = getattr(change, label)[place] if change else np.nan
-                rows.append(row)
+                rows.append(row | stable)
     return pd.DataFrame(rows, columns=None if rows else [*BLOCK, "train", "test", "expression"])
+
+
+def _stability(items: Sequence[Counted], train: str, test: str) -> dict[str, float]:
+    """How stable the ranks at the top are: `worst_one` and `worst_two` of the recall table."""
+    bootstrap = training_bootstrap(items)
+    sides = []
+    for condition in ("none", test):
+        cells = {training: item.cell for training, item in by_training(items, train, condition).items()}
+        sides.append(bootstrap.average(recall_of, cells))
+    (bare_7, bare_B7), (here_7, here_B7) = sides
+    found = [same_worst(here_B7 - bare_B7, here_7 - bare_7, number) for number in (1, 2)]
+    return dict(zip(("worst_one", "worst_two"), found, strict=True))
 
 
 def recall_figure(recall: pd.DataFrame, theme: Theme = LIGHT) -> Figure:

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from occlufer.analysis.core.cells import Counted
 from occlufer.analysis.core.conditions import condition_order, dial, dial_lines
-from occlufer.analysis.core.metrics import accuracy_of, f1_macro_of, recall_of, records
-from occlufer.analysis.core.statistics import interval
+from occlufer.analysis.core.metrics import f1_macro_of, records
+from occlufer.analysis.core.statistics import accuracy_interval, interval, recall_interval
 from occlufer.analysis.core.study import Block
 from occlufer.analysis.core.words import percent
 from occlufer.analysis.sections.base import Section
@@ -102,10 +102,9 @@ def _row(items: list[Counted], test: str) -> dict[str, Any]:
         "test": test, "severity": 0.0 if test == "none" else dial(test)[1], "covered_share": float(np.mean(shares)),
         "n": int(faces.sum()), "trainings": len(cells), "majority_accuracy": float(faces.max() / faces.sum()),
     }  # fmt: skip
-    for name, statistic in (("accuracy", accuracy_of), ("f1_macro", f1_macro_of)):
-        found = interval(statistic, cells)
+    for name, found in (("accuracy", accuracy_interval(cells)), ("f1_macro", interval(f1_macro_of, cells))):
         row |= {name: float(found.value), f"{name}_low": float(found.low), f"{name}_high": float(found.high)}
-    recall = interval(recall_of, cells)
+    recall = recall_interval(cells)
     for place, name in enumerate(EXPRESSIONS):
         row |= {f"recall_{name}": recall.value[place], f"recall_{name}_low": recall.low[place],
                 f"recall_{name}_high": recall.high[place]}  # fmt: skip
