@@ -43,11 +43,12 @@ def of_conf(words: list[str], size: int | list[int]) -> LoadedNetwork:
     [
         (["model=plain_cnn"], 48),
         (["model=resnet10t"], 48),
+        (["model=occlusion_aware"], 48),
         (["model=maskthefer"], [48, 96]),
         (["model=vgg16"], 32),
         (["model=timm", "model.backbone=vit_tiny_patch16_224", "+model.options={img_size: 64}"], 64),
     ],
-    ids=["plain_cnn", "resnet10t", "maskthefer", "vgg16", "vit"],
+    ids=["plain_cnn", "resnet10t", "occlusion_aware", "maskthefer", "vgg16", "vit"],
 )
 def test_onnx_answers_as_torch_does_at_any_batch(words, size, tmp_path):
     loaded = of_conf(words, size)

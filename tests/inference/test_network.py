@@ -114,3 +114,14 @@ def test_the_teacher_of_a_study_is_its_run_on_bare_faces_of_the_same_replicate(r
     shutil.copytree(copies["bare"], study / "again")
     with pytest.raises(RunError, match=r"holds 2 finished runs .*objective.teacher.run="):
         _run_of(study, run.config()["seed"], None)
+
+
+def test_a_network_that_estimates_what_is_covered_is_trained_and_loaded_again(run_command, inputs, tmp_path):
+    words = [*inputs, *(word for word in TINY_TRAINING if not word.startswith("model"))]
+    words += ["recovery=occlusion_aware", "model.network.widths=[4,8]", "conditions=[none,mask]"]
+    run_command("train", [*words, f"paths.outputs={tmp_path}", "trainer.max_epochs=1", "study=aware"])
+    (found,) = find_runs(tmp_path / "aware")
+    assert found.summary().condition == "mixed+occlusion_aware"
+    network = load_network(found.folder).network
+    state = torch.load(found.checkpoint_last, weights_only=True)["state_dict"]
+    assert torch.equal(network.estimate.weight, state["network.estimate.weight"])
