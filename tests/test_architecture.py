@@ -40,6 +40,7 @@ ALLOWED: dict[str, set[str]] = {
         "files",
         "types",
     },
+    "page": {"page", "building", "data", "datasets.images", "inference", "occlusion", "synthesis.faces", "types"},
     "files": {"types"},
     "reading": {"types"},
     "runs": {"files", "reading", "settings", "types"},
@@ -90,6 +91,7 @@ ALLOWED: dict[str, set[str]] = {
         "occlusion",
         "restoration",
         "inference",
+        "page",
         "building",
         "trust",
         "reading",
@@ -162,7 +164,7 @@ INNER: dict[str, tuple[str, ...]] = {
         "tasks",
         "inference.faces",
     ),  # the pool: one detector a worker
-    "synthesis": ("datasets.synthetic", "synthesis"),
+    "synthesis": ("datasets.synthetic", "page", "synthesis"),
     "studies": ("analysis", "studies"),
     "cli": ("__main__",),
 }

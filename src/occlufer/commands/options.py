@@ -147,6 +147,18 @@ COMMANDS: dict[str, CommandInfo] = {
         ),
         by_hydra=False,
     ),
+    "demo": CommandInfo(
+        "serve a page on this machine to try a network with a photo or the camera",
+        (),
+        "occlufer demo --open",
+        (
+            ("--port N", "of 127.0.0.1 (default 7860); 0: any that is free"),
+            ("--open", "open the page in the browser"),
+            ("--run RUN, --model FILE", "another network, as for `occlufer predict`"),
+            ("--trusted PACKAGES", "packages of your own that a run may build from"),
+        ),
+        by_hydra=False,
+    ),
     "export": CommandInfo(
         "write a trained network as one file, ONNX or safetensors",
         (),

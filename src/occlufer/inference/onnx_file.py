@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ class OnnxNetwork:
 
 def read_onnx(path: Path, *, trusted: Sequence[str] = ()) -> OnnxNetwork:
     """A file that `write_onnx` made; raises `RunError` when it is missing, damaged or another's."""
+    # Since 1.29 it tells its maker of every session, from Linux too, and keeps a number of this machine on disk.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read once a process, when the first session is made
     import onnxruntime
 
     if not path.is_file():

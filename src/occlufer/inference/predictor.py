@@ -150,14 +150,15 @@ class Predictor:
         return self.of_faces(pictures, faces)
 
     def of_faces(
-        self, pictures: Sequence[UInt8Array], faces: Sequence[Sequence[FoundFace]]
-    ) -> list[list[Prediction]]:
-        """As `predict`, for faces that were found before."""
+        self, pictures: Sequence[UInt8Array], faces: Sequence[Sequence[FoundFace]], *,
+        occluders: Mapping[str, Occluder[Any]] | None = None,
+    ) -> list[list[Prediction]]:  # fmt: skip
+        """As `predict`, for faces that were found before, and under `occluders` where some are given."""
         inputs: list[FloatArray] = []
         places: list[tuple[int, int, FoundFace, str, float]] = []
         for number, (picture, found) in enumerate(zip(pictures, faces, strict=True)):
             for index, face in enumerate(found):
-                for condition, rendered in self.render(picture, face).items():
+                for condition, rendered in self.render(picture, face, occluders=occluders).items():
                     inputs.append(self.network.description.image.to_array(rendered.occluded_HWC))
                     share = rendered.covered_share if condition != BARE else 0.0
                     places.append((number, index, face, condition, share))
@@ -172,18 +173,20 @@ class Predictor:
             )
         return answers
 
-    def render(self, picture: UInt8Array, face: FoundFace) -> dict[str, RenderedFace]:
+    def render(
+        self, picture: UInt8Array, face: FoundFace, *, occluders: Mapping[str, Occluder[Any]] | None = None
+    ) -> dict[str, RenderedFace]:
         """The face as the network is shown it, by condition: bare, and under each occluder if it has a mesh."""
         view = self._view(face)
-        occluders: dict[str, Occluder[Any]] = {BARE: NoOcclusion()}
+        worn: dict[str, Occluder[Any]] = {BARE: NoOcclusion()}
         if face.landmarks_N3 is not None:
-            occluders |= self.occluders
+            worn |= self.occluders if occluders is None else occluders
         return {
             name: RenderedFace(
                 picture, face.framing_N3, view=view, occluder=occluder, hw=self.network.description.image.hw,
                 rng=seeded_rng(0),
             )
-            for name, occluder in occluders.items()
+            for name, occluder in worn.items()
         }  # fmt: skip
 
     def _view(self, face: FoundFace) -> View:
