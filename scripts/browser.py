@@ -82,13 +82,15 @@ class Tab:
         node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path)])
 
-    def picture(self, path: Path, *, width: int, scale: float = 1.0) -> None:
-        """The whole page as PNG at a width in CSS pixels."""
-        size = {"width": width, "height": 800, "deviceScaleFactor": scale, "mobile": width < 600}
+    def size(self, width: int) -> None:
+        """The window's width in CSS pixels."""
+        size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
         self.call("Emulation.setDeviceMetricsOverride", **size)
-        time.sleep(0.3)
+
+    def picture(self) -> bytes:
+        """The whole page as PNG."""
         shot = self.call("Page.captureScreenshot", captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(shot["data"]))
+        return base64.b64decode(shot["data"])
 
     def _next(self, seconds: float) -> dict[str, Any]:
         end = time.monotonic() + seconds

@@ -107,6 +107,12 @@ def condition_configs(names: Sequence[str]) -> dict[str, dict[str, Any]]:
     return {name: _condition(name) for name in map(str, names)}
 
 
+def conditions_alone(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """As `condition_configs`, for a command that is no Hydra app."""
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
+        return condition_configs(names)
+
+
 @functools.cache
 def _occlusion(option: str, folders: tuple[Path, ...]) -> dict[str, Any]:
     """The node of an option, composed once: every job of a sweep asks for the same few."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-import webbrowser
-from typing import Any
 
 from occlufer.types import OccluferError
+
+USUAL = ("mask", "headset")
 
 
 def main() -> None:
@@ -20,47 +20,23 @@ def main() -> None:
     parser.add_argument("--open", action="store_true")
     parser.add_argument("--trusted", default="", metavar="PACKAGES")
     given = parser.parse_args(sys.argv[1:])
+    from occlufer.commands.app import conditions_alone
+    from occlufer.commands.options import group_options
+    from occlufer.tasks.demo import serve
+
+    names = sorted(group_options("occlusion"), key=lambda name: (name not in USUAL, name))
+    trusted = [name for name in given.trusted.split(",") if name]
     try:
-        _serve(given)
+        serve(
+            given.run or given.model,
+            conditions_alone(names),
+            port=given.port,
+            show=given.open,
+            trusted=trusted,
+        )
     except OccluferError as error:
         print(f"Error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-
-
-def _serve(given: argparse.Namespace) -> None:
-    from occlufer.inference.predictor import Predictor
-    from occlufer.page.answers import Answers, sample
-    from occlufer.page.server import PageServer
-
-    trusted = [name for name in given.trusted.split(",") if name]
-    predictor = Predictor(given.run or given.model, trusted=trusted)
-    answers = Answers(
-        predictor, _nodes(), network=given.run or given.model or "the one that comes with occlufer"
-    )
-    with PageServer(answers, given.port) as server:
-        try:
-            answers.faces(sample(0))  # what is made once is made before anybody waits for it
-            print(f"Open {server.url} in a browser on this machine. Ctrl-C ends it.", flush=True)
-            if given.open:
-                webbrowser.open(server.url)
-            server.serve_forever()
-        except KeyboardInterrupt:
-            print("\nEnded.")
-
-
-def _nodes() -> dict[str, dict[str, Any]]:
-    """Every occluder with a dial, the usual ones first."""
-    import hydra
-
-    from occlufer.commands.app import condition_configs
-    from occlufer.commands.options import group_options
-    from occlufer.settings import conf_folder
-
-    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
-        nodes = condition_configs(group_options("occlusion"))
-    usual = ("mask", "headset")
-    return {name: nodes[name] for name in sorted(nodes, key=lambda name: (name not in usual, name))
-            if "severity_range" in nodes[name]}  # fmt: skip
 
 
 if __name__ == "__main__":
