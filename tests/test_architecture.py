@@ -159,6 +159,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "hydra": ("building", "commands", "tasks.recording", "launchers"),
     "omegaconf": ("building", "commands", "launchers"),
     "timm": ("learning",),
+    "captum": ("inference.attribution",),
     "ray": ("launchers.ray",),
     "submitit": ("launchers.slurm",),
     "pytorch_lightning": ("learning", "data.datamodule", "tracking", "tasks"),

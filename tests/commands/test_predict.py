@@ -195,3 +195,25 @@ def test_export_writes_both_kinds(tmp_path):
     done = occlufer("export", tmp_path / "n.safetensors", tmp_path / "m.pt")
     assert done.returncode == 2
     assert "must end in .onnx or .safetensors" in done.stderr
+
+
+def test_explain_leaves_a_picture_of_each_face(tmp_path):
+    write_weights(small_network(by_mesh=True), tmp_path / "small.safetensors")
+    Image.fromarray(two_people()).save(tmp_path / "two.png")
+    words = (tmp_path / "two.png", "--occlude", "mask", "--explain", tmp_path / "why")
+    status, found = rows(*words, "--model", tmp_path / "small.safetensors")
+    assert status == 0
+    assert len(found) == 4
+    names = sorted(path.name for path in (tmp_path / "why").iterdir())
+    assert names == ["00000_two_face0.png", "00000_two_face1.png"]
+    with Image.open(tmp_path / "why" / names[0]) as sheet:
+        pixels = np.asarray(sheet.convert("RGB")).astype(int)
+    bare, masked = pixels[: len(pixels) // 2], pixels[len(pixels) // 2 :]
+    assert np.abs(bare - masked).max() > 50  # a row a condition
+    assert np.ptp(bare[40:200, 300:480], axis=2).max() > 40  # the right half is coloured
+
+    (tmp_path / "onnx").mkdir()
+    done = occlufer("predict", *words, "--model", small_onnx(tmp_path / "onnx"))
+    assert done.returncode == 2
+    assert "knows no gradients" in done.stderr
+    assert "--run outputs/STUDY/RUN" in done.stderr

@@ -17,12 +17,17 @@ from occlufer.types import ConfigError, RunError
 def main(config: DictConfig) -> None:
     """Score a run's checkpoint under the asked conditions; rows of others are kept, the run stays what it was.
 
-    On another dataset (`dataset=NAME`) the rows go into a folder of their own, `elsewhere/NAME/`.
+    On another dataset (`dataset=NAME`) the rows go into a folder of their own, `elsewhere/NAME/`. With `explain=true`
+    it also says where the network looks: attention.parquet and figures/attention.png.
     """
     given = plain(config)
     if not isinstance(given["trusted"], list):  # a text would trust every part of itself
         raise ConfigError(
             f"trusted must be a list of packages, found {given['trusted']!r}. Example: trusted=[mine]"
+        )
+    if not isinstance(given["explain"], int) or given["explain"] < 0:  # true and false are numbers too
+        raise ConfigError(
+            f"explain must be true (all test faces), false, or a number of test faces, found {given['explain']!r}."
         )
     if config.run is None:
         raise ConfigError("Which run? Give run=outputs/STUDY/RUN.")

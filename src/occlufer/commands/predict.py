@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", action="store_true")
     add("--csv", metavar="FILE")
     add("--annotate", metavar="DIR")
+    add("--explain", metavar="DIR")
     add("--min-confidence", type=float, default=0.0, metavar="P")
     add("--every", type=float, default=0.0, metavar="SECONDS")
     add("--no-flip", action="store_true")
@@ -68,9 +69,14 @@ def _run(given: argparse.Namespace) -> int:
     predictor = Predictor(
         given.run or given.model, occluders=occluders, flip=not given.no_flip, trusted=trusted
     )
+    explainer = None
+    if given.explain:
+        from occlufer.inference.explained import Explainer  # with torch
+
+        explainer = Explainer(predictor, given.run or given.model, trusted=trusted)
     with _Output(given, predictor.classes) as say:
         read = 0
-        for row in _rows(files, predictor, given):
+        for row in _rows(files, predictor, given, explainer):
             read += row["expression"] is not None and row["condition"] == "none"
             say(row)
     return read
@@ -89,7 +95,9 @@ def _occluders(names: list[str]) -> dict[str, Any]:
         return {name: build(node) for name, node in condition_configs(names).items() if name != "none"}
 
 
-def _rows(files: list[str], predictor: Any, given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def _rows(
+    files: list[str], predictor: Any, given: argparse.Namespace, explainer: Any
+) -> Iterator[dict[str, Any]]:
     """A row a face and condition; a row with a note for whatever has none."""
     from occlufer.inference.sources import shots
 
@@ -107,6 +115,9 @@ def _rows(files: list[str], predictor: Any, given: argparse.Namespace) -> Iterat
                 continue
             if given.annotate:
                 _annotate(Path(given.annotate), number, shot, found)
+            if explainer:
+                folder, stem = Path(given.explain).expanduser(), _stem(number, shot)
+                explainer.write(folder, stem, shot.image_HWC, faces, found)
             if not found:
                 yield _empty(where, NO_FACE)
             for face in found:
@@ -212,9 +223,13 @@ def _annotate(folder: Path, number: int, shot: Any, found: list[Any]) -> None:
             place = (max(face.box[0], 0), max(face.box[1] - size - 2, 0))
             draw.text(place, label, fill=(255, 210, 0), stroke_width=1, stroke_fill=(0, 0, 0),
                       font=ImageFont.load_default(size=size))  # fmt: skip
-    stem = f"{number:05d}_{Path(shot.source).stem}" + ("" if shot.frame is None else f"_{shot.frame:06d}")
-    with atomic_path(folder.expanduser() / f"{stem}.png") as temporary:
+    with atomic_path(folder.expanduser() / f"{_stem(number, shot)}.png") as temporary:
         picture.save(temporary, format="PNG")
+
+
+def _stem(number: int, shot: Any) -> str:
+    """How the names of a picture's own pictures begin."""
+    return f"{number:05d}_{Path(shot.source).stem}" + ("" if shot.frame is None else f"_{shot.frame:06d}")
 
 
 if __name__ == "__main__":

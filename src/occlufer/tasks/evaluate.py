@@ -17,6 +17,7 @@ from occlufer.learning.tested import TestedNetwork
 from occlufer.reading import check_size
 from occlufer.runs import Run, refuse_links
 from occlufer.tasks.assemble import check_data_parts, make_datamodule, make_faces, prepare_landmarks
+from occlufer.tasks.explaining import check_explainable, explain, record_attention
 from occlufer.tasks.scoring import LEFT_BARE, headline, record_samples, record_scores, score
 from occlufer.tasks.trainer import make_tester
 from occlufer.tracking import NoMirror
@@ -51,6 +52,8 @@ def evaluate(run: Run, given: dict[str, Any], asked: dict[str, Any]) -> None:
     if not given.get("dataset"):
         data.leave_out(_left_bare_before(run, data))
     data.require("test")
+    if given["explain"]:
+        check_explainable(data)
     classifier = TestedNetwork(
         loaded.network,
         channels_last=loaded.description.channels_last,
@@ -59,12 +62,19 @@ def evaluate(run: Run, given: dict[str, Any], asked: dict[str, Any]) -> None:
     fresh = score(tester, classifier, data)
     if not tester.is_global_zero:  # each ddp process holds all rows, and one writes them
         return
+    explained = None
+    if given["explain"]:
+        loaded.network.to(tester.strategy.root_device)
+        most = None if given["explain"] is True else int(given["explain"])
+        explained = explain(loaded, data, fresh, most=most, seed=summary.seed)
     if given.get("dataset"):
         with locked(run.folder / ".lock"):
             other = Run(run.folder / "elsewhere" / faces.name)
             record_scores(other, fresh, NoMirror())
             other.write_json("conditions.json", asked)
             record_samples(other, data)
+            if explained:
+                record_attention(other, *explained)
         out.print(
             f"{run.name} on {faces.name}: {headline(fresh)} -> {other.folder}", markup=False, highlight=False
         )
@@ -79,6 +89,8 @@ def evaluate(run: Run, given: dict[str, Any], asked: dict[str, Any]) -> None:
         notes = tuple(dict.fromkeys([*summary.notes, *left_out_notes(left_out)]))
         run.finish(dataclasses.replace(summary, conditions=tuple(nodes), notes=notes))
         record_samples(run, make_datamodule(settings, faces, cache, nodes))
+        if explained:
+            record_attention(run, *explained)
     out.print(f"{run.name}: {headline(fresh)}", markup=False, highlight=False)
 
 

@@ -8,6 +8,7 @@ from occlufer.analysis.core.core import Core
 from occlufer.analysis.core.statistics import RESAMPLES
 from occlufer.analysis.core.study import Study
 from occlufer.analysis.sections.answers import Answers
+from occlufer.analysis.sections.attention import Attention
 from occlufer.analysis.sections.base import Section
 from occlufer.analysis.sections.calibration import Calibration
 from occlufer.analysis.sections.comparisons import Comparisons
@@ -39,6 +40,7 @@ SECTIONS: tuple[type[Section], ...] = (
     Recall,
     Answers,
     Calibration,
+    Attention,
     Severity,
     Models,
     ExtraImages,
