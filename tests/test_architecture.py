@@ -28,6 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "trust": {"building", "reading", "runs", "settings", "types"},
     "inference": {
         "inference",
+        "attention",
         "building",
         "trust",
         "data",
@@ -52,6 +53,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "files": {"types"},
     "reading": {"types"},
+    "attention": {"runs", "types"},
     "runs": {"files", "reading", "settings", "types"},
     "environment": {"runs"},
     "signals": set(),
@@ -79,6 +81,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "analysis": {
         "analysis",
+        "attention",
         "studies.anova",
         "studies.published",
         "reading",
@@ -91,6 +94,7 @@ ALLOWED: dict[str, set[str]] = {
     # What the commands do: the only place that brings all parts together.
     "tasks": {
         "tasks",
+        "attention",
         "analysis.core.metrics",
         "console",
         "data",

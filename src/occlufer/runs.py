@@ -12,8 +12,7 @@ A run folder `outputs/<study>/<run>/` holds
     predictions.parquet  one row a test face and condition (`PREDICTION_COLUMNS`)
     metrics.json         {condition: {metric: value}}: a pure function of predictions.parquet
     figures/samples.png  some test faces under each condition
-    attention.parquet    after `evaluate explain=true`: one row a test face and condition (`ATTENTION_COLUMNS`), with
-                         figures/attention.png
+    attention.parquet    after `evaluate explain=true`, with figures/attention.png (`occlufer.attention`)
     failure.json         only after an error: {error, message, when}
     run.json             written last; a run without it is unfinished
 """
@@ -54,24 +53,6 @@ PREDICTION_COLUMNS: tuple[str, ...] = (
     *PROBABILITY_COLUMNS,  # float32, sum to 1
     "covered_share",  # float32 0..1, share of the face oval's pixels under the occluder
     "content",  # str, hex digest of the image: the same key with other pixels is another face; null in older runs
-)
-REGIONS = ("occluder", "eyes", "mouth", "face", "background")
-"""What a picture is divided into: the occluder by its alpha; of what it leaves free the eyes with their brows, the
-lips, the rest of the face, and what lies around the face."""
-ATTENTION_COLUMNS: tuple[str, ...] = (
-    "key",
-    "subject",
-    "condition",
-    "label",
-    "prediction",  # the answer that is explained
-    *(
-        f"mass_{name}" for name in REGIONS
-    ),  # float32, share of what speaks for it; sum to 1, NaN where nothing does
-    *(f"untrained_{name}" for name in REGIONS),  # the same of the network with random weights
-    *(f"area_{name}" for name in REGIONS),  # share of the picture
-    "method",  # "Grad-CAM" or "integrated gradients"
-    "layer",  # where Grad-CAM looked; "" for the other
-    "cells",  # height x width of that layer's map, or of the picture
 )
 _TABLES: Mapping[str, tuple[str, ...]] = {
     "history.csv": ("epoch",),
@@ -258,22 +239,6 @@ class Run:
         if odd:
             raise RunError(f"{path} cannot be read (conditions with control characters: {odd}).")
         return frame[list(PREDICTION_COLUMNS)]
-
-    def attention(self) -> pd.DataFrame:
-        """attention.parquet with `ATTENTION_COLUMNS`; empty where there is none, `RunError` for a damaged one."""
-        import pandas as pd
-
-        path = self.folder / "attention.parquet"
-        if not path.is_file():
-            return pd.DataFrame(columns=[*ATTENTION_COLUMNS])
-        again = f"Make it again: occlufer evaluate run={self.folder} explain=true"
-        try:
-            frame = pd.read_parquet(path)
-        except Exception as error:  # pyarrow raises its own family for damaged files
-            raise RunError(f"{path} cannot be read ({error}). {again}") from error
-        if missing := [name for name in ATTENTION_COLUMNS if name not in frame.columns]:
-            raise RunError(f"{path} lacks the columns {', '.join(missing)}. {again}")
-        return frame[list(ATTENTION_COLUMNS)]
 
     def history(self) -> pd.DataFrame:
         """history.csv, one row an epoch; empty when there is none yet, or a damaged one."""

@@ -15,7 +15,8 @@ from occlufer.analysis.core.study import load_study
 from occlufer.analysis.report import write_report
 from occlufer.analysis.sections import make_sections, tables_of
 from occlufer.analysis.sections.attention import sentences
-from occlufer.runs import ATTENTION_COLUMNS, REGIONS, Run, find_runs
+from occlufer.attention import ATTENTION_COLUMNS, REGIONS, read_attention
+from occlufer.runs import Run, find_runs
 from occlufer.types import seeded_rng
 
 
@@ -58,7 +59,7 @@ def test_its_means_are_those_of_the_rows(folder: Path, table: pd.DataFrame) -> N
     for train in ("none", "mask"):
         runs = [run for run in find_runs(folder) if run.summary().condition == train]
         for test in ("none", "mask"):
-            rows = [run.attention() for run in runs]
+            rows = [read_attention(run) for run in runs]
             parts = [part[part["condition"] == test].set_index("key") for part in rows]
             keys = set(parts[0].dropna(subset="mass_eyes").index) & set(
                 parts[1].dropna(subset="mass_eyes").index

@@ -11,7 +11,8 @@ from PIL import Image
 
 from fakes import TINY_TRAINING, tiny_fer2013
 from fakes import emohevrdb as fake_emohevrdb
-from occlufer.runs import ATTENTION_COLUMNS, REGIONS, Run, find_runs
+from occlufer.attention import ATTENTION_COLUMNS, REGIONS, read_attention
+from occlufer.runs import Run, find_runs
 from occlufer.types import ConfigError, RunError
 
 
@@ -47,7 +48,7 @@ def test_it_leaves_rows_and_a_picture_and_the_predictions_as_they_were(run_comma
     before = run.predictions()
     run_command("evaluate", words(inputs, run, "conditions=[none,mask]", "explain=true"))
     pd.testing.assert_frame_equal(run.predictions(), before)
-    rows = run.attention()
+    rows = read_attention(run)
     assert tuple(rows.columns) == ATTENTION_COLUMNS
     assert len(rows) == len(before) == 2 * 27
     both = rows.merge(before, on=["key", "condition"], suffixes=("", "_said"), validate="one_to_one")
@@ -67,7 +68,7 @@ def test_it_leaves_rows_and_a_picture_and_the_predictions_as_they_were(run_comma
 
     # Other conditions later, on some of the faces: the rows of before stay.
     run_command("evaluate", words(inputs, run, "conditions=[mask,headset]", "explain=9"))
-    after = run.attention()
+    after = read_attention(run)
     assert after.groupby("condition").size().to_dict() == {"none": 27, "mask": 9, "headset": 9}
     kept = after[after["condition"] == "none"].reset_index(drop=True)
     pd.testing.assert_frame_equal(kept, bare.reset_index(drop=True))
@@ -83,7 +84,7 @@ def test_the_faces_are_the_same_in_every_run(run_command, inputs, run, tmp_path)
     chosen = []
     for found in find_runs(tmp_path / "fer2013"):
         run_command("evaluate", words(inputs, found, "conditions=[none]", "explain=10"))
-        chosen.append(found.attention()["key"].tolist())
+        chosen.append(read_attention(found)["key"].tolist())
     assert chosen[0] == chosen[1]
     assert len(chosen[0]) == 10
 
@@ -97,8 +98,8 @@ def test_what_cannot_be_explained_is_refused(run_command, inputs, run, tmp_path)
         run_command("evaluate", words(inputs, run, *other))
     (run.folder / "attention.parquet").write_bytes(b"PAR1 cut short")
     with pytest.raises(RunError, match=r"cannot be read .*explain=true"):
-        run.attention()
+        read_attention(run)
 
 
 def test_a_folder_without_it_has_no_rows(tmp_path: Path):
-    assert Run(tmp_path).attention().empty
+    assert read_attention(Run(tmp_path)).empty

@@ -5,10 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from occlufer.attention import REGIONS
 from occlufer.data.rendered import RenderedFace
 from occlufer.landmarks import topology
 from occlufer.occlusion.compositing import polygon_mask
-from occlufer.runs import REGIONS
 from occlufer.types import FloatArray, UInt8Array
 
 _EYES = [topology.RIGHT_EYE + topology.RIGHT_BROW, topology.LEFT_EYE + topology.LEFT_BROW]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from occlufer.attention import ATTENTION_COLUMNS, REGIONS, read_attention
 from occlufer.console import progress
 from occlufer.data.datamodule import FaceDataModule
 from occlufer.data.rendered import RenderedFace
@@ -16,7 +17,7 @@ from occlufer.files import atomic_path
 from occlufer.inference.attribution import Attribution, untrained
 from occlufer.inference.heat import area_shares, mass_shares, overlay, regions
 from occlufer.inference.network import LoadedNetwork
-from occlufer.runs import ATTENTION_COLUMNS, REGIONS, Run
+from occlufer.runs import Run
 from occlufer.types import EXPRESSIONS, ConfigError, FloatArray, RunError, UInt8Array
 
 _BATCH = 64
@@ -43,7 +44,7 @@ def explain(
         seed: of the untrained copy of the network.
 
     Returns:
-        The rows of attention.parquet (see `occlufer.runs`), and a sheet of faces and their heat maps.
+        The rows of attention.parquet (see `occlufer.attention`), and a sheet of faces and their heat maps.
     """
     trained = Attribution(loaded)
     blank = untrained(loaded.description, seed=seed)
@@ -112,7 +113,7 @@ def _explained(
 def record_attention(run: Run, rows: pd.DataFrame, sheet: UInt8Array) -> None:
     """Write attention.parquet, in which rows under other conditions stay, and figures/attention.png."""
     try:
-        before = run.attention()
+        before = read_attention(run)
     except RunError:  # damaged, or another version's: made again
         before = rows.iloc[:0]
     kept = before[~before["condition"].isin(rows["condition"])]

@@ -33,7 +33,7 @@ from occlufer.analysis.sections.drawing import (
     panels,
 )
 from occlufer.analysis.sections.parts import Details, Drawing, Entry, Grid, Text, bounds
-from occlufer.runs import REGIONS
+from occlufer.attention import REGIONS, read_attention
 from occlufer.types import RunError
 
 _KINDS = ("mass", "untrained", "area")
@@ -50,7 +50,7 @@ class Attention(Section):
         left_out = []
         for run in self.core.study.runs:
             try:
-                rows = run.run.attention()
+                rows = read_attention(run.run)
             except RunError as error:
                 left_out.append({"run": run.run.name, "reason": str(error)})
                 continue
