@@ -43,9 +43,10 @@ def build(config: Any, **more: Any) -> Any:
 
 
 def conf_folders(config: DictConfig | None = None) -> list[Path]:
-    """The conf folders that a configuration is made from: ours, and one's own by --config-dir and hydra.searchpath.
+    """The conf folders that a configuration is read from: ours, then the user's (--config-dir, hydra.searchpath).
 
-    `config` is Hydra's, of the command that runs unless given; without one, what Hydra was initialised with.
+    `config` is a configuration with its node `hydra`; by default that of the running command, or where none runs, what
+    Hydra was initialised with.
     """
     if config is None and HydraConfig.initialized():
         config = HydraConfig.instance().cfg

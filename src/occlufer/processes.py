@@ -47,7 +47,7 @@ def process_count(trainer: Mapping[str, Any], *, visible: int) -> int:
 
 
 def first_process() -> bool:
-    """True in the one process that says and writes: False in the further ranks of a ddp training."""
+    """True in the one process that prints and writes files: False in the further ranks of a ddp training."""
     return all(os.environ.get(name, "0") == "0" for name in _RANKS)
 
 
@@ -57,7 +57,7 @@ def thread_settings(threads: int) -> dict[str, str]:
 
 
 def let_threads_sleep() -> None:
-    """Call before torch is imported: its threads sleep between operations instead of spinning, unless told otherwise.
+    """Make torch's threads sleep between operations instead of spinning, unless the user chose; call before its import.
 
     Spinning threads take the cores from other jobs: two epochs of the demo took 143 CPU seconds with, 33 without.
     """
@@ -135,15 +135,15 @@ def _end_with_parent() -> None:
 
 
 def announce_first_rank() -> None:
-    """Tell the ranks that this process will start who it is."""
+    """Leave this process's id in the environment, for the ddp ranks that it will start (`end_with_first_rank`)."""
     os.environ[_FIRST_RANK] = str(os.getpid())
 
 
 def end_with_first_rank() -> None:
     """Call in the other ranks of a ddp training: ends this process soon after the one that started it has gone.
 
-    One whose first rank was killed while it imported would look for it for half an hour. Ranks that somebody else
-    started (torchrun, SLURM) are left to them.
+    A rank whose first rank was killed while it was still importing would wait for it for half an hour. Ranks that
+    another program started (torchrun, SLURM) are that program's to end.
     """
     if (first := os.environ.get(_FIRST_RANK)) is not None:
         threading.Thread(target=_end_without, args=(int(first),), daemon=True).start()

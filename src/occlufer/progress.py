@@ -31,7 +31,7 @@ def say(message: str) -> None:
 
 @contextlib.contextmanager
 def progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function (done, total): a bar on a terminal, a line now and then elsewhere, nothing for no work."""
+    """Yield a function (done, total) that shows progress: a bar on a terminal, else a line a tenth of the work."""
     if not err.is_terminal:
         yield _line_progress(title)
         return

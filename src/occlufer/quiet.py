@@ -15,7 +15,7 @@ GREETINGS = re.compile(
     rb"^(WARNING: All log messages before absl|WARNING: Logging before InitGoogle|[IW]\d{4} [\d:.]+ |"
     rb"INFO: .*(TensorFlow Lite|XNNPACK)|INFO: \[\w+\.cc:\d+\]|WARNING: Read-only tensor )"
 )
-"""What absl and TensorFlow Lite say at their start; absl's E and F lines are none of these."""
+"""Lines that absl and TensorFlow Lite print at their start; absl's errors (lines with E or F) are not among them."""
 
 _LOCK = threading.Lock()  # the descriptor belongs to all threads
 

@@ -12,7 +12,7 @@ import yaml
 from occlufer.types import RunError
 
 MOST_BYTES = {".json": 16_000_000, ".yaml": 1_000_000, ".csv": 64_000_000}
-"""A run's own are far below: a file that is larger is not what it says."""
+"""Ending -> the most bytes that are read. What a run writes is far smaller, so a larger file is not one of its own."""
 _MOST_VALUES = 200_000
 _DEEPEST = 60
 _LARGEST = 2**63  # of whole numbers: what pandas and numpy hold
@@ -20,12 +20,12 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 
 def printable(text: str) -> str:
-    """The text with a replacement character for each that steers a terminal: controls, reversed writing."""
+    """The text with a replacement character in place of each control character: these can steer a terminal."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def check_size(path: Path) -> None:
-    """Raise `RunError` where a file is larger than a run's own could be, or cannot be looked at."""
+    """Raise `RunError` where a file is larger than any that a run writes, or does not exist."""
     try:
         size = path.stat().st_size
     except OSError as error:

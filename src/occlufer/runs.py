@@ -3,16 +3,19 @@
 A run folder `outputs/<study>/<run>/` holds
 
     config.yaml          the resolved configuration
+    conditions.json      the occluder of each test condition, {condition: settings}
     environment.json     versions, platform, devices, command line, git commit
     coverage.csv         faces, used and dropped by split and expression, before the training
     dropped.csv          each face that is in no condition, with the reason
     checkpoints/         best.ckpt, last.ckpt
     history.csv          one row an epoch: epoch, learning_rate, train_loss, train_accuracy, val_loss, val_accuracy,
                          val_f1_macro, seconds
+    trained.json         written when the training is over and only the test is left
     predictions.parquet  one row a test face and condition (`PREDICTION_COLUMNS`)
     metrics.json         {condition: {metric: value}}: a pure function of predictions.parquet
     figures/samples.png  some test faces under each condition
     attention.parquet    after `evaluate explain=true`, with figures/attention.png (`occlufer.attention`)
+    elsewhere/DATASET/   the same files of a test on another dataset (`occlufer evaluate run=RUN dataset=DATASET`)
     failure.json         only after an error: {error, message, when}
     run.json             written last; a run without it is unfinished
 """
@@ -153,12 +156,12 @@ class Run:
 
     @property
     def checkpoint_last(self) -> Path:
-        """Where an interrupted run goes on from, and what is scored where protocol=published."""
+        """The checkpoint from which an interrupted run is resumed, and which is tested under protocol=published."""
         return self.folder / "checkpoints" / "last.ckpt"
 
     @property
     def checkpoint_best(self) -> Path:
-        """The checkpoint that is scored on the test split, but for protocol=published."""
+        """The best checkpoint by validation macro F1, which is tested except under protocol=published."""
         return self.folder / "checkpoints" / "best.ckpt"
 
     def summary(self) -> RunSummary:
@@ -249,7 +252,7 @@ class Run:
         return self._table("coverage.csv")
 
     def check_tables(self) -> None:
-        """Raise `RunError` when history.csv or coverage.csv is there and damaged: a report would lack it unseen."""
+        """Raise `RunError` when history.csv or coverage.csv is damaged: a report would leave it out without a word."""
         for name in _TABLES:
             if (self.folder / name).exists():
                 self._read_table(name)
@@ -269,17 +272,14 @@ class Run:
         check_size(path)
         try:
             table = pd.read_csv(path)
-        except (
-            OSError,
-            ValueError,
-        ) as error:  # pandas' parser errors and bytes that are no UTF-8 are ValueErrors
+        except (OSError, ValueError) as error:  # ValueError: what pandas cannot parse, or no UTF-8
             raise RunError(f"{path} cannot be read ({error}).") from error
         wrong: list[object] = [column for column in _TABLES[name] if column not in table]
         wrong += [column for column in table
                   if pd.api.types.is_numeric_dtype(table[column]) == (column in _WORDS) and len(table)]  # fmt: skip
         if wrong:
             raise RunError(
-                f"{path} cannot be read (columns missing, or no numbers: {', '.join(map(str, wrong))})."
+                f"{path} cannot be read (missing, or not a number where one is wanted: {', '.join(map(str, wrong))})."
             )
         return table
 

@@ -20,8 +20,10 @@ class Protocol:
     Attributes:
         scored: which checkpoint is tested: the best one by validation macro F1, or that of the last epoch.
         chosen_by: which scores decide between the settings of a grid.
-        parts_subjects: whether folds are cut by image, so that a subject's faces, and copies of one, are on both sides.
-        duplicates: what becomes of images that stand in two splits, in datasets that ask (`${protocol:duplicates}`).
+        parts_subjects: whether folds are cut by image, so that the faces of one person, and copies of one image, may
+            lie in training and in validation.
+        duplicates: what becomes of images that stand in two splits, in datasets whose YAML file asks for it with
+            `${protocol:duplicates}`.
         contradictions: what becomes of images that stand under more than one label.
     """
 
@@ -44,7 +46,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
     "honest": Protocol("best", "validation", parts_subjects=False, duplicates="drop", contradictions="drop"),
     "published": Protocol("last", "test", parts_subjects=True, duplicates="keep", contradictions="keep"),
 }
-"""honest: as this project holds right; published: as the two published studies did."""
+"""honest: what this project recommends; published: what the two published studies did, faults included."""
 
 NEUTRAL: Mapping[str, str] = {
     "paths": "where files lie",
@@ -64,7 +66,7 @@ NEUTRAL: Mapping[str, str] = {
 """Setting, or group of settings -> why it cannot change a result."""
 
 REPLICATE = ("seed", "fold")
-"""What may differ between runs that are averaged. How folds are cut (`fold_count`, `fold_seed`) is a design."""
+"""What may differ between runs that are averaged; how folds are cut (`fold_count`, `fold_seed`) may not."""
 
 COMPARED: Mapping[str, str] = {
     "conditions": "test conditions are columns of every table; what covers a face under one is in condition_occluders",
@@ -82,13 +84,15 @@ MOVED: Mapping[str, str] = {
     "occlufer.learning.models.uniform.UniformClassifier": "occlufer.studies.uniform.UniformClassifier",
     "occlufer.learning.schedules.plateau_with_decay": "occlufer.studies.schedules.plateau_with_decay",
 }
-"""What a stored configuration may call it -> where it is now."""
+"""Name of a class or function in configurations of earlier versions -> its name today."""
 
 
 def rename_moved(stored: Any) -> None:
     """Give the `_target_`s of a stored configuration that have moved since (`MOVED`) their names of today, in place."""
     seen, waiting = set(), [stored]
-    while waiting:  # a file of aliases may hold one node very often, and nest deeper than Python calls
+    while (
+        waiting
+    ):  # no recursion: YAML aliases may repeat a node very often, and nest deeper than Python's stack
         node = waiting.pop()
         if id(node) in seen or not isinstance(node, dict | list):
             continue

@@ -1,4 +1,4 @@
-"""SIGTERM as an exception: what is asked to end cleans up behind itself, and can go on later. Standard library only."""
+"""SIGTERM as an exception: a process that is asked to end cleans up, and can be resumed. Standard library only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import FrameType
 class Terminated(SystemExit):
     """SIGTERM arrived. The process ends with 143 (128 + SIGTERM, as shells have it) unless somebody catches it.
 
-    No `Exception`, so that nobody takes it for a failure: a sweep inside this process ends with its job.
+    Not an `Exception`, so that no handler takes it for a failure: a sweep inside this process ends with its job.
     """
 
     def __init__(self) -> None:
@@ -47,5 +47,5 @@ def termination() -> Iterator[None]:
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
-    if received:  # somebody's bare `except` swallowed it
+    if received:  # a bare `except` inside the block swallowed it
         raise Terminated

@@ -7,7 +7,6 @@ import hashlib
 import os
 import shutil
 import warnings
-from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, cast, final
@@ -25,71 +24,47 @@ _MOST_ROWS = 10_000  # of the table of predictions: what wandb shows of one
 
 
 class Mirror(Logger):
-    """What a run tells a tracker. Every method returns at once when the tracker is off or has failed."""
+    """What a run tells a tracker; here every method does nothing, and a tracker overrides them."""
 
-    @abstractmethod
     def begin(self, *, folder: Path, study: str, name: str, config: Mapping[str, Any]) -> None:
         """Start: `folder` is the run folder, `study` groups runs, `config` is the resolved configuration."""
 
-    @abstractmethod
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Add an epoch to the curves."""
+
     def log_grid(self, name: str, sheet_HWC: UInt8Array, caption: str) -> None:
         """Show a sheet of faces, uint8 RGB."""
 
-    @abstractmethod
     def log_scores(self, scores: Mapping[str, Mapping[str, Any]]) -> None:
         """Put the test metrics of each condition into the run's summary as `test/<condition>/<metric>`, recalls as
         `test/<condition>/recall/<expression>`."""
 
-    @abstractmethod
     def log_predictions(self, predictions: pd.DataFrame) -> None:
         """Show test rows (`occlufer.runs.PREDICTION_COLUMNS`) as a table, and accuracy against the covered share."""
 
-    @abstractmethod
     def log_confusion(self, condition: str, labels: Sequence[int], predictions: Sequence[int]) -> None:
         """Show the confusion matrix of a test condition."""
 
-    @abstractmethod
     def close(self) -> None:
-        """End: flush what is left."""
+        """End the tracker's run, and send what is left."""
+
+    @property
+    def name(self) -> str:
+        """Lightning asks for it."""
+        return "none"
 
     @property
     def version(self) -> str:
-        """Lightning asks; a mirror has none."""
+        """Lightning asks for it; a mirror has none."""
         return ""
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        """The configuration was told at `begin`."""
+        """Lightning offers them; the configuration was told at `begin`."""
 
 
 @final
 class NoMirror(Mirror):
-    """No tracker."""
-
-    @property
-    def name(self) -> str:
-        """Lightning asks."""
-        return "none"
-
-    def begin(self, *, folder: Path, study: str, name: str, config: Mapping[str, Any]) -> None:
-        """Nothing."""
-
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Nothing: history.csv holds the curves."""
-
-    def log_grid(self, name: str, sheet_HWC: UInt8Array, caption: str) -> None:
-        """Nothing."""
-
-    def log_scores(self, scores: Mapping[str, Mapping[str, Any]]) -> None:
-        """Nothing."""
-
-    def log_predictions(self, predictions: pd.DataFrame) -> None:
-        """Nothing."""
-
-    def log_confusion(self, condition: str, labels: Sequence[int], predictions: Sequence[int]) -> None:
-        """Nothing."""
-
-    def close(self) -> None:
-        """Nothing."""
+    """No tracker: history.csv holds the curves, and the run folder everything else."""
 
 
 def _guarded(method: Callable[P, None]) -> Callable[P, None]:
@@ -138,7 +113,7 @@ class WandbMirror(Mirror):
 
     @property
     def name(self) -> str:
-        """Lightning asks."""
+        """Lightning asks for it."""
         return self.project
 
     @_guarded

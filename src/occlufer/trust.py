@@ -22,8 +22,8 @@ PACKAGES: tuple[str, ...] = (
 )
 """Their classes may be built; of their functions only those that a file of conf names."""
 DATASETS = "occlufer.datasets"
-"""Only the group `dataset` itself may be one of these: some write a cache, and what evaluates a run says where."""
-_NOT_BUILT = ("trainer", "logger", "hydra", "paths", "objective", "optimizer", "scheduler")  # of the training
+"""Only the group `dataset` itself may name one of these: some write a cache, and `evaluate` sets the folder of that."""
+_NOT_BUILT = ("trainer", "logger", "hydra", "paths", "objective", "optimizer", "scheduler")  # for trainings
 _FROM_THE_NET = re.compile(r"^(hf[_-]hub|local-dir|https?|file):", re.IGNORECASE)
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
@@ -64,7 +64,7 @@ def check_network(node: Any, where: str, *, trusted: Sequence[str] = ()) -> None
 
 
 def _check_sources(node: Any, where: str, trusted: Sequence[str]) -> None:
-    """Refuse a network that is looked up outside this machine: the request would carry the user's token."""
+    """Refuse a network that would be fetched from the internet: the request would carry the user's access token."""
     if isinstance(node, Mapping):
         for value in node.values():
             _check_sources(value, where, trusted)
@@ -94,7 +94,7 @@ def check_targets(config: Any, where: str, *, trusted: Sequence[str] = (), is_da
             if _is_gone(target):
                 raise RunError(
                     f"{where} asks to build {target!r}, which this version of occlufer does not have: an older version "
-                    "wrote it (environment.json names it), or it was changed."
+                    "wrote it (environment.json names that version), or the file was edited."
                 )
             raise RunError(
                 f"{where} asks to build {target!r}; a stored run may only build classes of {', '.join(PACKAGES)} and "
@@ -107,8 +107,8 @@ def check_targets(config: Any, where: str, *, trusted: Sequence[str] = (), is_da
             check_targets(value, where, trusted=trusted)
     elif isinstance(config, str) and "${" in config:
         raise RunError(
-            f"{where} holds the interpolation {config!r}; runs are stored with their values. It was changed since: "
-            "write the value itself, or train the run again."
+            f"{where} holds the interpolation {config!r}; runs are stored with their values, so the file was edited. "
+            "Write the value itself, or train the run again."
         )
 
 
@@ -129,7 +129,7 @@ def _named_in(folders: tuple[Path, ...]) -> frozenset[str]:
 
 
 def _is_gone(target: object) -> bool:
-    """Whether the name would be one of ours, if it were there."""
+    """Whether the name lies in our package but leads to nothing there."""
     if not isinstance(target, str) or not target.startswith("occlufer.") or not _NAME.fullmatch(target):
         return False
     found: Any = importlib.import_module("occlufer")

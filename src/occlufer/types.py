@@ -79,14 +79,6 @@ class FaceSample:
     key: str
 
 
-def expression_index(name: str) -> int:
-    """Label of an expression's name; raises `ConfigError` naming the nearest spelling."""
-    try:
-        return EXPRESSIONS.index(name)
-    except ValueError:
-        raise ConfigError(unknown_name("expression", name, EXPRESSIONS)) from None
-
-
 def unknown_name(what: str, found: str, known: Iterable[str]) -> str:
     """A sentence for an unknown name: what was found, the nearest spelling, and all that is known."""
     choices = list(known)

@@ -118,7 +118,9 @@ def mirrored_params(params):
         return None
     if hasattr(params, "params"):
         return type(params)(params.name, mirrored_params(params.params))
-    mirrored = {"shift": (-params.shift[0], params.shift[1])}
+    mirrored = {}
+    if hasattr(params, "shift"):
+        mirrored["shift"] = (-params.shift[0], params.shift[1])
     if hasattr(params, "roll"):
         mirrored["roll"] = -params.roll
     return dataclasses.replace(params, **mirrored)

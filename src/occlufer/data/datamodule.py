@@ -38,7 +38,7 @@ class LoaderSettings:
     Attributes:
         batch_size: faces a step and device.
         num_workers: loader processes; 0 loads in the training process. Never changes a result.
-        pin_memory: for GPUs.
+        pin_memory: page-locked memory, which speeds up copies to a GPU.
     """
 
     batch_size: int
@@ -217,10 +217,10 @@ def left_out_notes(left_out: pd.DataFrame) -> list[str]:
 
 @final
 class _FaceLoader(DataLoader[FaceBatch]):
-    """Starts to load when the first batch is asked for.
+    """A loader whose workers start when the first batch is asked for.
 
-    Lightning takes an iterator to count the batches, before it has read at which epoch a resumed training goes on.
-    Workers would begin at once, with the order and the draws of the first epoch.
+    Lightning makes an iterator to count the batches before it has read at which epoch a resumed training continues.
+    torch's own iterator starts its workers at once, with the order and the draws of the first epoch.
     """
 
     def __iter__(self) -> Iterator[FaceBatch]:  # type: ignore[override]  # torch promises its own iterator
@@ -228,10 +228,10 @@ class _FaceLoader(DataLoader[FaceBatch]):
 
 
 def _one_thread(_: int) -> None:
-    """Loader workers share the cores with training: no library may start a thread for each of them there.
+    """Keep every library in a loader worker to one thread: the workers share the cores with the training.
 
-    numpy's BLAS solves the small systems of mask placement; its threads, waiting for each other, took twice the time
-    of the whole hot path.
+    BLAS threads that wait for each other over the small matrices of mask placement took twice as long as everything
+    else that is done to a face.
     """
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

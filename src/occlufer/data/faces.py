@@ -1,4 +1,4 @@
-"""The hot path: decode -> view -> occlude -> resize -> augment -> normalise."""
+"""From a stored face to the network's input: decode -> view -> occlude -> resize -> augment -> normalise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from occlufer.data.transforms import Augmentation
 from occlufer.types import IntArray, UInt8Array
 
 Ticket = tuple[int, int]
-"""(epoch, position): the sampler hands out both, so that workers which live on know the epoch."""
+"""(epoch, position): the sampler hands out both, so that loader workers which outlive an epoch know the next one."""
 
 
 class FaceBatch(TypedDict):
@@ -23,9 +23,7 @@ class FaceBatch(TypedDict):
     image: torch.Tensor  # float32 (C, H, W), normalised
     label: torch.Tensor  # int64
     index: torch.Tensor  # int64, row of the manifest
-    covered_share: (
-        torch.Tensor
-    )  # float32 0..1; NaN in training, where it is not measured, and where it is not known
+    covered_share: torch.Tensor  # float32 0..1; NaN where it is not known, and in training (not measured)
     clean: NotRequired[torch.Tensor]  # as `image`, without the occluder; where the objective compares the two
 
 

@@ -27,7 +27,7 @@ def unit_tensor(image_HWC: UInt8Array) -> torch.Tensor:
 
 
 def pair_tensors(face: RenderedFace) -> Pair:
-    """A square face as a de-occluder takes it."""
+    """The tensors of a square face, as a de-occluder takes them."""
     return {
         "occluded": unit_tensor(face.occluded_HWC),
         "clean": unit_tensor(face.clean_HWC),

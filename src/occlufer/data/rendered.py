@@ -26,8 +26,8 @@ from occlufer.types import (
     seeded_rng,
 )
 
-# What is drawn for one face in one epoch comes from streams that are apart, so that all occluders, however many
-# numbers they draw, meet the same augmentation.
+# Occlusion and augmentation of a face draw from separate streams: the augmentation is the same under every occluder,
+# however many numbers that one draws.
 OCCLUSION, AUGMENTATION = 0, 1
 
 _UNSHRUNK: Size = (1 << 16, 1 << 16)
@@ -129,7 +129,7 @@ class FaceRenderer:
         faces: the dataset.
         cache: landmarks of every face that is asked for, unless the dataset is pre-occluded.
         view, occluder: see `RenderedFace`.
-        seed: first word of every draw.
+        seed: of every draw, together with number and key.
 
     Raises:
         ConfigError: see `check_fit`.
@@ -154,7 +154,7 @@ class FaceRenderer:
 
     def chance(self, key: str, number: int, stream: int) -> np.random.Generator:
         """The generator of one stream of draws for one face."""
-        # From its key, so that a face keeps its draws under a `dataset.limit`, or in another order on disk.
+        # By its key, not its row: a face keeps its draws under a `dataset.limit`, or in another order on disk.
         return seeded_rng(self.seed, number, zlib.crc32(key.encode()), stream)
 
     def _landmarks(self, index: int, key: str) -> FloatArray | None:

@@ -16,9 +16,8 @@ from occlufer.types import IntArray, seeded_rng
 class FaceSampler(Sampler[Ticket]):
     """Hands out (epoch, position) for one of `replicas` devices.
 
-    In training (`shuffle`) every device gets equally many faces, since ddp waits for all of them: the order is
-    filled up from its start by less than one face a device. In evaluation nothing is filled up, so that every face
-    is scored exactly once.
+    In training (`shuffle`) every device gets equally many faces, since ddp waits for all of them: where the number of
+    faces cannot be divided, the first ones of the order come twice. In evaluation every face comes exactly once.
 
     Args:
         count: number of faces.

@@ -1,4 +1,4 @@
-"""Contact sheets: faces in rows, each row with its name."""
+"""Contact sheets: faces laid out in rows, with captions, for people to look at."""
 
 from __future__ import annotations
 

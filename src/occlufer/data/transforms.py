@@ -20,9 +20,9 @@ Range = tuple[float, float]
 
 @final
 class Augmentation:
-    """Mirror, shift, turn, scale, shear, brighten: a pure function of the image and a seed.
+    """Mirror, shift, rotate, scale, shear, brighten: a pure function of the image and a seed.
 
-    The draws depend on the seed alone, not on the image or on what covers it, so every condition meets the same ones.
+    The draws depend on the seed alone, not on the image or on what covers it: they are the same in every condition.
 
     Args:
         flip: probability of a mirror image.
@@ -92,7 +92,7 @@ class Occlude(A.ImageOnlyTransform):  # type: ignore[misc]
     """
 
     class InitSchema(A.BasicTransform.InitSchema):  # type: ignore[misc]
-        """What albumentations checks: nothing beyond `p`."""
+        """What albumentations checks of the constructor's arguments: `p`."""
 
         occluder: Any
 
@@ -102,7 +102,7 @@ class Occlude(A.ImageOnlyTransform):  # type: ignore[misc]
 
     @property
     def targets_as_params(self) -> list[str]:
-        """The landmarks are read with the image."""
+        """What `get_params_dependent_on_data` is given: the image and the landmarks."""
         return ["image", "landmarks"]
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
@@ -125,5 +125,5 @@ class Occlude(A.ImageOnlyTransform):  # type: ignore[misc]
         return img
 
     def get_transform_init_args_names(self) -> tuple[str, ...]:
-        """For albumentations' printing."""
+        """The constructor's arguments that albumentations shows when it prints a pipeline."""
         return ("occluder",)

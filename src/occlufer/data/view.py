@@ -24,7 +24,7 @@ class View(ABC):
     enlargement. `finish` makes the network's input of the covered picture.
 
     Attributes:
-        needs_landmarks: False where the landmarks only move along; such a view also serves faces that have none.
+        needs_landmarks: whether the landmarks decide what is shown; a view without them also serves pre-occluded faces.
     """
 
     needs_landmarks: bool = True
@@ -45,7 +45,7 @@ class View(ABC):
         """
 
     def finish(self, picture: PictureT, landmarks_N3: FloatArray, *, hw: Size) -> PictureT:
-        """The second step: a picture of the size that a call returned, made one of height and width `hw`.
+        """The second step: bring a picture, as the call returned it, to height and width `hw`.
 
         Args:
             picture: uint8 RGB (h, w, 3), or an alpha float32 (h, w).
@@ -60,7 +60,7 @@ class View(ABC):
 
 
 class SquareView(View):
-    """Chooses a square of the image; for an oblong input it is widened or heightened about its middle."""
+    """Chooses a square of the image; for an oblong network input it is extended about its middle."""
 
     @abstractmethod
     def square(self, landmarks_N3: FloatArray, image_hw: Size) -> tuple[float, float, float]:

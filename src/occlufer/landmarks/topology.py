@@ -39,13 +39,8 @@ NOSE: tuple[int, ...] = (
     64, 294, 1, 44, 274, 19, 94, 2, 98, 327, 97, 326,
 )  # fmt: skip
 """The tip, the wings and the base of the nose; not the bridge, which a mask and a headset may both touch."""
-NOSE_BRIDGE: tuple[int, ...] = (168, 6, 197, 195, 5)
-"""From between the eyes down to above the tip."""
 NOSTRILS: tuple[int, ...] = (20, 250, 242, 462, 60, 290, 75, 305, 99, 328, 97, 326, 98, 327, 2)
 """The rims of the nostrils and the base between them."""
-CHEEKS: tuple[int, ...] = (
-    50, 280, 101, 330, 118, 347, 117, 346, 123, 352, 147, 376, 187, 411, 205, 425, 206, 426, 207, 427,
-)  # fmt: skip
 
 JAW_RING: tuple[int, ...] = (
     323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136, 172, 58, 132, 93,

@@ -17,7 +17,7 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from occlufer.files import atomic_path
 
 MONITOR = "val_f1_macro"
-"""Choices are made on this, which is measured on validation faces only."""
+"""The score by which the best checkpoint is chosen; measured on validation faces only."""
 
 HistoryRow = dict[str, float]
 
@@ -42,7 +42,7 @@ class History(Callback):
         return self._seconds_before + time.monotonic() - self._started
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin to count: drawing faces and finding landmarks are no training. Tell the tracker of earlier epochs."""
+        """Start the clock (drawing faces and finding landmarks are no training), and log earlier epochs again."""
         self._started = time.monotonic()
         if trainer.logger is not None:
             for row in self.rows:

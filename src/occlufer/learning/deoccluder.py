@@ -22,9 +22,9 @@ _EPSILON = 1e-8
 
 @final
 class UNet(nn.Module):
-    """Occluded face and alpha -> the face, float (B, 3, S, S) in 0..1 (Ronneberger et al. 2015).
+    """Occluded face and alpha -> the face, float (B, 3, S, S) in 0..1 (U-Net: Ronneberger et al. 2015).
 
-    What the alpha leaves free is taken from the input, so that only covered pixels are the network's.
+    Pixels where alpha is 0 are taken from the input; the network paints the others only.
 
     Args:
         widths: channels at each depth; S must be divisible by 2 ** (len(widths) - 1).
@@ -82,7 +82,7 @@ class DeOccluder(pl.LightningModule):
 
     Args:
         widths: see `UNet`.
-        lr: of AdamW, with a cosine to zero over the training.
+        lr: the first learning rate of AdamW; it falls to zero along half a cosine.
         seed: of the weights.
     """
 
@@ -121,7 +121,7 @@ class DeOccluder(pl.LightningModule):
         self._note("val_ssim", masked_ssim(*pair).mean(), len(restored))
 
     def on_train_epoch_end(self) -> None:
-        """Stop when the error is no number, before a checkpoint is written; raises `RunError`."""
+        """Raise `RunError` when the error is not finite, before a checkpoint is written."""
         error = float(self.trainer.callback_metrics["train_error"])
         if not math.isfinite(error):
             raise RunError(

@@ -25,7 +25,7 @@ from occlufer.types import ConfigError, RunError
 class ExpressionClassifier(TestedNetwork):
     """A network with an objective, an optimiser and a schedule.
 
-    Logs `train_loss`, `train_accuracy`, `val_loss`, `val_accuracy`, `val_f1_macro`, `learning_rate`.
+    Logs `train_loss`, `train_accuracy`, `val_loss`, `val_accuracy`, `val_f1_macro`.
 
     Args:
         network: float (B, C, S, S) -> logits float (B, K).
@@ -33,7 +33,7 @@ class ExpressionClassifier(TestedNetwork):
         optimizer: parameter groups -> optimiser.
         scheduler: (optimiser, number of steps) -> Lightning's schedule.
         classes: K.
-        seed: of dropout and its kin, together with the epoch and the device.
+        seed: of dropout and other random layers, together with the epoch and the device.
         channels_last, flip: see `TestedNetwork`.
         config: the run's configuration in plain dicts, kept in every checkpoint.
     """
@@ -70,7 +70,7 @@ class ExpressionClassifier(TestedNetwork):
         self.val_scores = validation_metrics(classes)
 
     def on_train_epoch_start(self) -> None:
-        """Draw dropout and its kin from (seed, epoch, device): a resumed run goes on as if it had not stopped."""
+        """Seed torch with (seed, epoch, device): a resumed run draws the dropout of one that was never stopped."""
         words = np.random.SeedSequence((self.seed, self.current_epoch, self.global_rank)).generate_state(1)
         torch.manual_seed(int(words[0]))
 
@@ -102,8 +102,8 @@ class ExpressionClassifier(TestedNetwork):
         self.log_dict(self.val_scores, on_step=False, on_epoch=True)
 
     def on_train_epoch_end(self) -> None:
-        """Stop when the loss is no number, before a checkpoint is written; step a plateau schedule."""
-        # Asked once an epoch: every step would make a GPU wait.
+        """Raise `RunError` when the loss is not finite, before a checkpoint is written; step a plateau schedule."""
+        # Checked once an epoch: at every step it would make a GPU wait.
         loss = float(self.trainer.callback_metrics["train_loss"])
         if not math.isfinite(loss):
             raise RunError(
@@ -127,7 +127,7 @@ class ExpressionClassifier(TestedNetwork):
 
 
 def _parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
-    """Weights, then norms and biases: decay would only pull the latter's scale and shift to nothing."""
+    """Two groups: weights, and norms and biases, which weight decay would only pull towards 0."""
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     groups: list[dict[str, Any]] = [
         {"params": [parameter for parameter in trained if parameter.ndim > 1]},

@@ -1,4 +1,4 @@
-"""Learning-rate schedules, in the form that Lightning wants: each takes the optimiser and the number of steps."""
+"""Learning-rate schedules, as Lightning's dictionaries; each function takes the optimiser and the number of steps."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Schedule = dict[str, Any]
 
 
 def one_cycle(optimizer: Optimizer, total_steps: int, *, warmup_share: float = 0.2) -> Schedule:
-    """Up to the optimiser's rate in `warmup_share` of the steps, then down to nothing (Smith & Topin 2019)."""
+    """Up to the optimiser's rate in `warmup_share` (0..1) of the steps, then down to nothing (Smith & Topin 2019)."""
     if not 0 <= warmup_share < 1:
         raise ConfigError(f"scheduler.warmup_share must be at least 0 and below 1, found {warmup_share}.")
     rates = [group["lr"] for group in optimizer.param_groups]
-    # A warm-up of exactly one step makes torch divide by its length less one, which is nothing.
+    # torch divides by the length of the warm-up less one step: exactly one step would be a division by zero.
     share = warmup_share if warmup_share * total_steps != 1 else warmup_share * (1 + 1e-6)
     return _each_step(
         OneCycleLR(optimizer, max_lr=rates, total_steps=total_steps, pct_start=share, cycle_momentum=False)
@@ -44,8 +44,8 @@ def plateau(
     scheduler = ReduceLROnPlateau(
         optimizer, mode=mode_of(monitor), factor=factor, patience=patience, min_lr=min_lr
     )
-    # Lightning would step it after it has saved the checkpoint, so that a resumed run lacks a step: the module steps
-    # it before, and Lightning (which asks every `frequency` epochs) only keeps its state.
+    # Lightning would step it after the checkpoint is saved, so that a resumed run would lack a step. So the module
+    # steps it before, and a huge `frequency` makes Lightning keep its state and never step it.
     return {"scheduler": scheduler, "interval": "epoch", "frequency": 1 << 40, "monitor": monitor}
 
 

@@ -1,4 +1,4 @@
-"""TestedNetwork: what a network says about test faces, gathered from all devices."""
+"""A network under test: its probabilities for every test face, gathered from all devices."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ TestRows = dict[str, NDArray[Any]]
 
 
 class TestedNetwork(pl.LightningModule):
-    """A network to be tested. After a test, `test_rows` holds one `TestRows` for each test loader, from all devices.
+    """A network to be tested: after a test `test_rows` holds one `TestRows` for each test loader, from all devices.
 
     Args:
         network: float (B, C, H, W) -> logits float (B, K).
-        channels_last: memory format that GPUs prefer.
+        channels_last: torch's memory format that convolutions on GPUs run fastest in.
         flip: whether test probabilities are the mean over each face and its mirror image, at twice the cost.
     """
 
@@ -47,7 +47,7 @@ class TestedNetwork(pl.LightningModule):
         self._test_parts = [[] for _ in range(len(loaders) if isinstance(loaders, list) else 1)]
 
     def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Keep what the network says about each face."""
+        """Keep the network's probabilities for each face."""
         part: TestRows = {
             "index": batch["index"].cpu().numpy(),
             "probabilities": self._probabilities(batch["image"]).cpu().numpy(),

@@ -32,7 +32,7 @@ from occlufer.tasks.restoring import quality, restorer, trained_deoccluder
 from occlufer.types import EXPRESSIONS, ConfigError, DatasetError, IntArray, UInt8Array, seeded_rng
 
 Make = Callable[[int, int], UInt8Array | None]
-"""Row of the manifest, and which image of it -> the image, or nothing."""
+"""(row of the manifest, number of the image of that face) -> the image, uint8 RGB, or None where none can be made."""
 
 _SCORED = 500  # held-out faces on which the de-occluder is compared with the plain fills
 
@@ -54,15 +54,15 @@ def augment(settings: dict[str, Any]) -> None:
     with locked(folder / "augment", on_wait=say):
         _check_same(folder, settings)
         train = pairs("train", fixed=False)
-        orders, wanted = _plan(train, settings)
+        orders, wanted = _plan(train, seed=settings["seed"], target=settings["target"])
         say(_sentence(wanted))
         if not any(wanted.values()):
             return
-        make = (
-            _frontal(train, settings)
-            if settings["method"] == "frontal"
-            else _deoccluded(train, pairs("validation", fixed=True), settings, folder)
-        )
+        if settings["method"] == "frontal":
+            make = _frontal(train, settings["frontal"])
+        else:
+            held_out = pairs("validation", fixed=True)
+            make = _deoccluded(train, held_out, settings["deoccluder"], settings["seed"], folder)
         rows = _written(folder, train, orders, wanted, make)
     say(f"{rows:,} images in {folder}. Train with them: dataset.extra={folder}")
 
@@ -92,7 +92,7 @@ def _usable(faces: FaceDataset, cache: LandmarkCache, split: str) -> IntArray:
 
 
 def _check_same(folder: Path, settings: Mapping[str, Any]) -> None:
-    """One folder holds the images of one configuration: a mixture of two could not be made again."""
+    """Refuse a folder with images of another configuration (`ConfigError`): a mixture could not be reproduced."""
     ours = without(settings, ("paths", "output", "target", "deoccluder.num_workers", "landmarks.workers",
                               "dataset.cache", "dataset.workers"))  # fmt: skip
     stated = json.dumps(ours, indent=2, sort_keys=True, default=str)
@@ -107,15 +107,15 @@ def _check_same(folder: Path, settings: Mapping[str, Any]) -> None:
         )
 
 
-def _plan(train: OccludedPairs, settings: Mapping[str, Any]) -> tuple[dict[int, IntArray], dict[int, int]]:
-    """For each label its training faces in a shuffled order, and how many images it lacks."""
+def _plan(train: OccludedPairs, *, seed: int, target: float) -> tuple[dict[int, IntArray], dict[int, int]]:
+    """For each label its training faces in random order, and how many images it lacks."""
     labels = train.renderer.faces.manifest.labels[train.indices]
     orders = {
-        int(label): seeded_rng(settings["seed"], int(label)).permutation(train.indices[labels == label])
+        int(label): seeded_rng(seed, int(label)).permutation(train.indices[labels == label])
         for label in np.unique(labels)
     }
     most = max(map(len, orders.values()))
-    goal = math.ceil(settings["target"] * most)
+    goal = math.ceil(target * most)
     return orders, {label: max(goal - len(order), 0) for label, order in orders.items()}
 
 
@@ -125,9 +125,9 @@ def _sentence(wanted: Mapping[int, int]) -> str:
 
 
 def _frontal(train: OccludedPairs, settings: Mapping[str, Any]) -> Make:
-    """One image of each face whose yaw lies in the range."""
-    turn = Frontalizer(fill=settings["frontal"]["fill"])
-    low, high = settings["frontal"]["yaw_range"]
+    """One image of each face whose yaw lies in the range; `settings` are `frontal` of conf/augment.yaml."""
+    turn = Frontalizer(fill=settings["fill"])
+    low, high = settings["yaw_range"]
 
     def make(index: int, number: int) -> UInt8Array | None:
         if number:
@@ -141,16 +141,14 @@ def _frontal(train: OccludedPairs, settings: Mapping[str, Any]) -> Make:
 
 
 def _deoccluded(
-    train: OccludedPairs, validation: OccludedPairs, settings: Mapping[str, Any], folder: Path
+    train: OccludedPairs, validation: OccludedPairs, settings: Mapping[str, Any], seed: int, folder: Path
 ) -> Make:
-    """Train the de-occluder, say how good it is, and cover and restore each face as often as asked."""
-    network = trained_deoccluder(
-        train, validation, settings["deoccluder"], seed=settings["seed"], folder=folder / "deoccluder"
-    )
+    """Train the de-occluder and print its scores; the function covers and restores a face, each time anew."""
+    network = trained_deoccluder(train, validation, settings, seed=seed, folder=folder / "deoccluder")
     scores = quality(network, validation, most=_SCORED)
     write_text(folder / "quality.json", json.dumps(scores.to_dict("records"), indent=2))
     out.print(table(scores.round(4), "Held-out faces, inside the mask"))
-    restore = restorer(network, settings["deoccluder"]["side"])
+    restore = restorer(network, settings["side"])
 
     def make(index: int, number: int) -> UInt8Array | None:
         face = train.renderer(index, number, hw=None)
@@ -188,9 +186,9 @@ def _written(
 def _of_expression(
     folder: Path, train: OccludedPairs, order: IntArray, make: Make
 ) -> Iterator[tuple[str, Path]]:
-    """Go round the faces, again and again, until a whole round brings nothing: (key of a face, an image of it)."""
+    """Pairs (key of a face, an image of it), face after face and round after round, until a round makes none."""
     for number in itertools.count():
-        fruitful = False
+        made_any = False
         for index in map(int, order):
             key = train.renderer.faces.manifest.row(index).key
             path = folder / f"{hashlib.blake2b(key.encode(), digest_size=6).hexdigest()}_{number}.png"
@@ -200,7 +198,7 @@ def _of_expression(
                     continue
                 with atomic_path(path) as temporary:
                     Image.fromarray(image_HWC).save(temporary, format="PNG")
-            fruitful = True
+            made_any = True
             yield key, path
-        if not fruitful:
+        if not made_any:
             return

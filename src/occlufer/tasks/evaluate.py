@@ -81,7 +81,7 @@ def evaluate(run: Run, given: dict[str, Any], asked: dict[str, Any]) -> None:
         return
     with locked(run.folder / ".lock"):
         merged, nodes = _merged(run, fresh, asked, data, trusted=given["trusted"])
-        # The occluders first: a kill between the files then leaves no rows whose occluder is not known.
+        # The occluders first: a kill between the two files then leaves no row whose occluder is unknown.
         run.write_json("conditions.json", nodes)
         record_scores(run, merged, NoMirror())
         left_out = data.left_out()
@@ -114,11 +114,10 @@ def _left_bare_before(run: Run, data: FaceDataModule) -> dict[int, str]:
 def _merged(
     run: Run, fresh: pd.DataFrame, asked: dict[str, Any], data: FaceDataModule, *, trusted: list[str]
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The run's rows with those of the asked conditions new, and the occluder of each condition, in one order.
+    """The run's prediction rows with those of the asked conditions replaced, and the occluder of each condition.
 
-    The rows say which conditions there are: a kill may have left run.json behind them.
+    Which conditions there are is read from the rows: after a kill run.json may be older than they are.
     """
-
     known = run.summary().conditions
     try:
         kept, stored = run.predictions(), stored_conditions(run, trusted=trusted)
@@ -128,7 +127,7 @@ def _merged(
             raise RunError(f"{error} To mend it, score all of them again: conditions=[{every}].") from error
         kept, stored = fresh.iloc[:0], {}
     kept = kept[~kept["condition"].isin(asked)]
-    # A face that an occluder leaves bare leaves the conditions of before as well: they are compared in pairs.
+    # A face that one occluder leaves bare is taken out of the earlier conditions too: they are compared in pairs.
     bare = data.left_out()
     kept = kept[~kept["key"].isin(bare.loc[bare["reason"].str.startswith(LEFT_BARE), "key"])]
     lost = ~kept["condition"].isin(list(stored))
@@ -179,7 +178,7 @@ def _settings(stored: dict[str, Any], given: dict[str, Any], where: str) -> dict
 
 
 def _same_faces(kept: Any, fresh: Any, where: str) -> None:
-    """New rows must be of the same test faces: conditions are compared in pairs."""
+    """Raise `RunError` unless new rows are of the same test faces: conditions are compared in pairs."""
     face = ["key", "content"] if kept["content"].notna().all() else ["key"]
     known, found = (set(rows[face].itertuples(index=False, name=None)) for rows in (kept, fresh))
     if known != found:

@@ -19,23 +19,14 @@ from occlufer.types import FloatArray, seeded_rng
 TURNED = 20.0
 """Degrees of yaw from which a face counts as turned."""
 DOUBTFUL = 0.15
-"""Two detections of one face that differ by more, in eye distances: at least one of them is wrong."""
-_COLUMNS = (
-    "lower_face",
-    "nose_and_mouth",
-    "mouth",
-    "nostrils",
-    "eyes",
-    "brows",
-    "outside",
-    "outside_mesh",
-    "face",
-)
+"""Two detections of one face that lie farther apart, in eye distances: at least one of them is wrong."""
+_COLUMNS = ("lower_face", "nose_and_mouth", "mouth", "nostrils", "eyes", "brows", "outside", "outside_mesh",
+            "face")  # fmt: skip
 _EYE_CORNERS = [33, 263]
 
 
 def independent(settings: DetectorSettings) -> DetectorSettings:
-    """The same cascade shown the image with other borders, so that its errors are other errors."""
+    """The settings of a second detector, which sees the image with other borders and so makes other errors."""
     stages = tuple(dataclasses.replace(stage, pad=stage.pad * 0.7) for stage in settings.stages)
     return dataclasses.replace(settings, stages=stages)
 
@@ -44,7 +35,7 @@ def score_table(
     faces: FaceDataset, indices: Iterable[int], cache: LandmarkCache, occluder: Occluder[Any], *,
     settings: DetectorSettings, seed: int,
 ) -> list[str]:  # fmt: skip
-    """Lines of a table: shares covered of each region, over all faces, the turned ones, and those not in doubt.
+    """Lines of a table: covered shares of each region, over all faces, turned faces, and faces found twice alike.
 
     Args:
         faces, indices, cache: the faces, all with landmarks in the cache; images are scored at their own size.

@@ -70,9 +70,7 @@ def preview(settings: dict[str, Any]) -> None:
 
 
 def _shuffled(faces: FaceDataset, usable: BoolArray, settings: dict[str, Any]) -> IntArray:
-    """Faces of the split in a shuffled round over the expressions: rare ones are seen as often as common ones."""
-    from occlufer.types import ConfigError
-
+    """Faces of the split in random order, one expression after the other: rare ones come as often as common ones."""
     if settings["split"] not in SPLITS:
         raise ConfigError(unknown_name("split", settings["split"], SPLITS))
     of_split = faces.manifest.indices(settings["split"])

@@ -48,7 +48,7 @@ def check_sweep(settings: Settings) -> None:
 
 @contextlib.contextmanager
 def open_run(settings: Settings) -> Iterator[Run]:
-    """The run folder of a configuration, held by this process until the end; waits if another one trains it."""
+    """The run folder of a configuration, locked by this process until the block ends; waits for another training."""
     run = Run(run_folder(settings))
     if not first_process():  # the first ddp process holds it for all
         end_with_first_rank()
@@ -63,9 +63,9 @@ def open_run(settings: Settings) -> Iterator[Run]:
 
 
 def left_out(run: Run, settings: Settings) -> bool:
-    """Whether retry=failed leaves the run out, since it did not fail; says so.
+    """Whether retry=failed leaves the run out because it did not fail; says so.
 
-    The first ddp process decides for all: by the time that the others start it has taken the failure back.
+    The first ddp process decides for all: it has deleted failure.json by the time that the others start.
     """
     if settings["retry"] != "failed" or run.finished or run.failure is not None or not first_process():
         return False
@@ -102,11 +102,7 @@ def interruption(trainer: pl.Trainer) -> Iterator[None]:
 
 
 class Recorder:
-    """Writes what a training leaves in its run folder; on the first device only.
-
-    Attributes:
-        trained: True when an earlier session finished the training, so that only the test is left.
-    """
+    """Writes what a training leaves in its run folder, on the first device only."""
 
     def __init__(self, run: Run, settings: Settings) -> None:
         self.run, self.settings = run, settings
@@ -114,7 +110,7 @@ class Recorder:
 
     @property
     def trained(self) -> bool:
-        """Whether trained.json is there: written when fit has ended."""
+        """Whether an earlier session finished the training (trained.json), so that only the test is left."""
         return bool(self._training)
 
     @property
@@ -134,17 +130,16 @@ class Recorder:
                 if not isinstance(error, OccluferError):
                     content["traceback"] = traceback.format_exc()
                 with contextlib.suppress(OccluferError):  # the disk may be full
-                    if not (
-                        self.run.folder / "config.yaml"
-                    ).is_file():  # else the report would not see a run here
+                    # A folder without config.yaml is no run to the report.
+                    if not (self.run.folder / "config.yaml").is_file():
                         self.run.write_config(self.settings)
                     self.run.write_json("failure.json", content)
             raise
 
     def begin(self, data: FaceDataModule) -> None:
-        """Write what is known before training, and take back an earlier failure.
+        """Write what is known before training, and delete an earlier failure.json.
 
-        Raises `RunError` when the run goes on and its faces are not those that it began with.
+        Raises `RunError` when a run is resumed with other faces than it began with.
         """
         self._check_faces(data)
         (self.run.folder / "failure.json").unlink(missing_ok=True)
@@ -183,7 +178,7 @@ class Recorder:
             )
 
     def end_training(self, history: History, trainer: pl.Trainer) -> None:
-        """Write trained.json: from now on only the test is left. Stops here when the user interrupted the training."""
+        """Write trained.json: from now on only the test is left. Raises `KeyboardInterrupt` after Ctrl-C."""
         if trainer.interrupted:
             raise KeyboardInterrupt
         last = Protocol.of(self.settings).scored == "last"
@@ -228,13 +223,8 @@ class Recorder:
             content = read_json(self.run.folder / "trained.json")
         except RunError:
             return {}
-        whole = isinstance(content, dict) and set(content) == {
-            "epochs",
-            "seconds",
-            "best_epoch",
-            "best_score",
-        }
-        return content if whole else {}
+        wanted = {"epochs", "seconds", "best_epoch", "best_score"}
+        return content if isinstance(content, dict) and set(content) == wanted else {}
 
 
 def _sizes(used: pd.Series[int]) -> str:

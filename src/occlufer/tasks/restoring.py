@@ -1,4 +1,4 @@
-"""The de-occluder of `occlufer augment`: trained, compared with the plain fills, and put to work."""
+"""The de-occluder of `occlufer augment`: its training, its scores beside plain fills, and its use on a face."""
 
 from __future__ import annotations
 
@@ -125,14 +125,14 @@ def restorer(network: DeOccluder, side: int) -> Restore:
             painted = network(occluded_3SS[None], alpha_SS[None, None])[0]
         painted_SSC = (painted * 255).round().byte().permute(1, 2, 0).numpy()
         restored = resized(painted_SSC, (hw[0], hw[1]), cv2.INTER_AREA if hw[0] < side else cv2.INTER_LINEAR)
-        # A shadow of the occluder lies in its alpha too: all that was touched is painted.
+        # The occluder's alpha includes its shadow: every pixel that it changed is painted anew.
         return np.where((alpha_HW > 0)[..., None], restored, clean_HWC)
 
     return restore
 
 
 def quality(network: DeOccluder, pairs: OccludedPairs, *, most: int) -> pd.DataFrame:
-    """How near each way of filling comes to the clean face, inside the mask.
+    """How near each way of filling comes to the bare face, inside the mask.
 
     Args:
         pairs: held-out faces; the first `most` that anything covers are scored.

@@ -1,4 +1,4 @@
-"""Scoring a network on test faces: prediction rows, metrics, and a picture of what it was shown."""
+"""Testing a network: prediction rows, metrics, and a picture of the faces that it was shown."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from occlufer.tracking import Mirror
 from occlufer.types import EXPRESSIONS, IntArray, RunError, UInt8Array, seeded_rng
 
 LEFT_BARE = "the occluder of"
-"""How the reason begins for which a face is left out that an occluder leaves bare."""
+"""Beginning of the reason that is recorded for a face which an occluder leaves (almost) bare."""
 _SHOWN = 2 * len(EXPRESSIONS)
 
 
@@ -43,7 +43,7 @@ def score(trainer: pl.Trainer, classifier: TestedNetwork, data: FaceDataModule) 
     data.leave_out(bare)
     if not len(data.indices["test"]):
         raise RunError(
-            f"No test face is left to score: {bare[min(bare)]} of this one, and it is so with all {len(bare)}. Look at "
+            f"No test face is left to score: {bare[min(bare)]} of the first one, and so with all {len(bare)}. Look at "
             "some with `occlufer preview`."
         )
     kept: pd.DataFrame = predictions[~predictions["key"].isin(data.faces.manifest.keys[list(bare)])]

@@ -27,7 +27,14 @@ from occlufer.tasks.trainer import make_trainer
 
 
 def train(settings: dict[str, Any]) -> float:
-    """See `occlufer.commands.train`; `settings` are those of `training_settings`, checked."""
+    """One training run, or nothing where it is finished already: see `occlufer.commands.train`.
+
+    Args:
+        settings: those of `training_settings`, checked.
+
+    Returns:
+        Validation macro F1, 0..1, of the checkpoint that was tested; NaN for a run that retry=failed leaves out.
+    """
     check_sweep(settings)
     with open_run(settings) as run:
         if left_out(run, settings):

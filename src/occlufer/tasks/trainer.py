@@ -22,18 +22,18 @@ from occlufer.types import ConfigError
 
 @final
 class StopOnTermination(Callback):
-    """SIGTERM ends a training in our way (`occlufer.signals`), on all its ranks.
+    """SIGTERM ends a training as `occlufer.signals` describes, on all its ranks.
 
-    Lightning's own handler only makes a note, lets the ranks meet in a broadcast from inside the handler, where they
-    may wait for each other for ever, and leaves the dying loader workers to raise their own error.
+    Lightning's own handler only sets a flag, makes the ranks meet in a broadcast from inside the handler, where they
+    may wait for each other for ever, and lets the dying loader workers raise their own error.
     """
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Remember who hears SIGTERM: Lightning puts its own handler before it after this hook."""
+        """Remember our handler of SIGTERM: Lightning replaces it after this hook."""
         self._handler = signal.getsignal(signal.SIGTERM)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take Lightning's handler away again."""
+        """Put our handler back."""
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._handler)
 
@@ -79,7 +79,7 @@ def _trainer(
         logger=logger,
         default_root_dir=str(run.folder),
         plugins=[AtomicCheckpointIO()],
-        use_distributed_sampler=False,  # ours hands out the epoch with the index, and scores each test face once
+        use_distributed_sampler=False,  # `FaceSampler` serves all ranks, and each test face once
         num_sanity_val_steps=0,
         enable_model_summary=False,
         **more,

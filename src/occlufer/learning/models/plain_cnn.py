@@ -1,4 +1,4 @@
-"""A small plain network that learns drawn faces on a CPU in a minute or two."""
+"""A small convolutional network that learns drawn faces on a CPU in a minute or two."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def load_weights(network: nn.Module, given: str, backbone: str) -> None:
 
 
 def _fit(network: nn.Module, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Sum an RGB stem for a grey network, and repeat a grey one for an RGB network."""
+    """The state with the weights of the first convolution summed for a grey network, or repeated for an RGB one."""
     config = getattr(network, "pretrained_cfg", {}) or {}
     stems = config.get("first_conv") or ()
     for stem in (stems,) if isinstance(stems, str) else stems:

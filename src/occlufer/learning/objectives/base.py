@@ -1,4 +1,4 @@
-"""What every objective is: a loss of a batch and of what the network said about it."""
+"""The interface of objectives: a loss of a batch and the network's outputs; teachers, and features of a network."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Batch = Mapping[str, torch.Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What a network said about a batch.
+    """What a network puts out for a batch.
 
     Attributes:
         logits_BK: float (B, K), of the faces under the training condition.
         clean_logits_BK: float (B, K), of the same faces without the occluder; None unless the objective wants them.
-        features_BD, clean_features_BD: float (B, D), what the network's last linear layer was given for each; None
+        features_BD, clean_features_BD: float (B, D), the inputs of the network's last linear layer for either; None
             unless the objective wants them.
         covered_logits_BHW: float (B, h, w), the network's own estimate of what is covered at each place of its last
             feature map; None unless the objective wants it.
@@ -39,15 +39,14 @@ class Outputs:
 class Objective(nn.Module, ABC):
     """A loss over a batch. Its constructor is given `class_counts`, the training faces of each expression.
 
-    What it holds as buffers must not be persistent: a checkpoint is of the network.
+    Buffers must not be persistent: a checkpoint holds the network alone.
 
     Attributes:
-        wants_pairs: whether batches of training faces hold each face without the occluder too (`batch["clean"]`).
-        wants_clean_outputs: whether the network is asked about these too, which doubles the cost of a step.
-        wants_features: whether the features of what it is asked about are wanted, see `Outputs`.
-        wants_estimate: whether the network's estimate of what is covered is wanted, which `OcclusionAware` makes.
-        passes: forward passes that a step makes for each training face, a teacher's too: what trainings of equal cost
-            are counted in.
+        wants_pairs: whether training batches hold each face without the occluder too (`batch["clean"]`).
+        wants_clean_outputs: whether the network runs on those too, which doubles the cost of a step.
+        wants_features: whether `Outputs` holds features.
+        wants_estimate: whether `Outputs` holds the network's estimate of what is covered, which `OcclusionAware` makes.
+        passes: forward passes for each training face, a teacher's included: the unit of cost of experiment=recovery.
     """
 
     wants_pairs: ClassVar[bool] = False
@@ -58,11 +57,11 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, outputs: Outputs, batch: Batch) -> torch.Tensor:
-        """The loss, a scalar. In validation there are no pairs: the part that needs them is left out."""
+        """The loss, a scalar. In validation there are no pairs, and the terms over pairs are left out."""
 
 
 class Teacher:
-    """A frozen network that an objective asks, kept out of its parameters, its state and every checkpoint.
+    """A frozen network whose outputs an objective uses, kept out of its parameters, its state and every checkpoint.
 
     Args:
         network: float (B, C, H, W) -> logits float (B, K).
@@ -81,7 +80,7 @@ class Teacher:
 
 
 class FeatureTap:
-    """Keeps what a network's last linear layer is given.
+    """Reads the features of a network: the input of its last linear layer at the latest call.
 
     Args:
         network: any that ends in a linear layer.

@@ -1,4 +1,4 @@
-"""Supervised contrast over conditions: the features of one expression lie together, bare or covered."""
+"""Supervised contrastive loss over conditions: features of one expression are drawn together, bare or covered."""
 
 from __future__ import annotations
 
