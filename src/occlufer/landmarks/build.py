@@ -1,4 +1,4 @@
-"""Fills the landmark cache: looks once at every image that it does not know."""
+"""Fills the landmark cache: looks for a face in every image that is not in it yet."""
 
 from __future__ import annotations
 
@@ -172,10 +172,8 @@ def _store(
             notes += [result.note for result in chunk if result.note]
             done += len(chunk)
             if len(pending) >= _BATCH or time.monotonic() - written >= _BATCH_SECONDS:
-                batch, pending = (
-                    pending,
-                    [],
-                )  # emptied first: a batch that cannot be written is not tried twice
+                # Emptied first: a batch that cannot be written is not tried twice.
+                batch, pending = pending, []
                 cache.append(batch)
                 written = time.monotonic()
             on_progress(done, total)

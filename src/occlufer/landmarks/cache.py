@@ -60,7 +60,7 @@ class CacheRecord:
         landmarks_N3: float32 (468, 3) in pixels of the image, or None when no face was found.
         stage: the stage that found it ("wide border", ...), or "missed: " and the reason.
         image_hw: height and width of the image in pixels; (0, 0) when it could not be read.
-        others: further faces in the image, at most `MOST_OTHERS` of them told.
+        others: number of further faces in the image; stored up to `MOST_OTHERS`.
     """
 
     digest: bytes

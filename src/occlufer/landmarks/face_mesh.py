@@ -18,7 +18,7 @@ from occlufer.quiet import GREETINGS, quiet_native_code
 from occlufer.types import LANDMARK_COUNT, FloatArray, LandmarkError, UInt8Array
 
 MOST_FACES = 4
-"""Of more faces in one image the surest are looked at."""
+"""Faces of one image that are looked at: those with the highest scores."""
 
 
 class _Graph(ABC):
@@ -73,7 +73,7 @@ class FaceMesh(_Graph):
 
 
 class FaceDetector(_Graph):
-    """The first of the two networks alone: where faces are, and how sure it is. Arguments as for `FaceMesh`."""
+    """The face detector alone, the first of the two networks: boxes and scores. Arguments as for `FaceMesh`."""
 
     def boxes(self, image_HWC: UInt8Array) -> list[tuple[float, tuple[float, float, float, float]]]:
         """Score in 0..1 and (left, top, right, bottom) in pixels of each face."""
@@ -123,9 +123,8 @@ def _ignore_profiler() -> None:
     Whoever writes back the handlers that Python knows of, as Lightning does after a training, would have the next tick
     end the process: Python must know that they are ignored.
     """
-    with contextlib.suppress(
-        AttributeError, ValueError
-    ):  # no such signal on Windows; only the main thread may set one
+    # AttributeError: no such signal on Windows. ValueError: only the main thread may set a handler.
+    with contextlib.suppress(AttributeError, ValueError):
         if signal.getsignal(signal.SIGPROF) is signal.SIG_DFL:
             signal.signal(signal.SIGPROF, signal.SIG_IGN)
 

@@ -57,7 +57,7 @@ def head_pose(landmarks_N3: Floats) -> HeadPose:
         landmarks_N3: (468, 3) pixels with mediapipe's z.
     """
     found = landmarks_N3.take(_STILL, 0).astype(np.float64)
-    # The mean face is centred, so it does not matter that what was found is not.
+    # The mean face is centred, and so the offset of the landmarks cancels out of the product.
     stretch, left, right = (np.asarray(part, np.float64) for part in cv2.SVDecomp(found.T @ _MEAN))
     turn = left @ right
     if cv2.determinant(turn) < 0:  # a reflection: the weakest axis changes its sign

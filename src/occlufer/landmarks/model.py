@@ -1,4 +1,4 @@
-"""The file with the two networks of Face Mesh: made once from a wheel that pip can get, or one's own.
+"""The file with the two networks of Face Mesh: made once from a wheel that pip downloads, or the user's own.
 
 MediaPipe ships no model since 0.10.30. The detector and the mesh of 468 points that it shipped before lie, under the
 Apache licence 2.0, in the wheel of 0.10.21; what they lack for the Tasks API is metadata that says how pixels are
@@ -30,20 +30,14 @@ WHEEL = "mediapipe==0.10.21"
 FACE_MESH = "0.10.21"
 """What the model that `model_file` makes is called in fingerprints of landmark caches."""
 
-DETECTOR_FILE, _MESH = (
-    "face_detector.tflite",
-    "face_landmarks_detector.tflite",
-)  # names that the Tasks API wants
+DETECTOR_FILE, _MESH = "face_detector.tflite", "face_landmarks_detector.tflite"  # as the Tasks API wants them
 _IN_WHEEL = {
     DETECTOR_FILE: ("mediapipe/modules/face_detection/face_detection_short_range.tflite",
                 "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8"),
     _MESH: ("mediapipe/modules/face_landmark/face_landmark.tflite",
             "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814"),
 }  # fmt: skip
-_SCALING = {
-    DETECTOR_FILE: (127.5, 127.5),
-    _MESH: (0.0, 255.0),
-}  # mean and std of the pixels that each is shown
+_SCALING = {DETECTOR_FILE: (127.5, 127.5), _MESH: (0.0, 255.0)}  # mean and std that pixels are normalised by
 _API_VALUES = 3 * (LANDMARK_COUNT + 10)  # outputs of the mesh that the Tasks API reads, without checking
 
 
@@ -115,9 +109,7 @@ def _networks_of_the_wheel(kept: Path) -> dict[str, bytes]:
     )
     pip = [sys.executable, "-m", "pip"]
     if subprocess.run([*pip, "--version"], capture_output=True, check=False).returncode:
-        pip = [
-            shutil.which("pip3") or shutil.which("pip") or "pip"
-        ]  # an environment that was made without it
+        pip = [shutil.which("pip3") or shutil.which("pip") or "pip"]  # an environment made without pip
     with tempfile.TemporaryDirectory() as folder:
         try:
             done = subprocess.run(

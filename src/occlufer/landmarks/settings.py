@@ -1,4 +1,4 @@
-"""How faces are looked for: plain values that decide what the detector finds."""
+"""The settings of the landmark detector: plain values that decide what it finds."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class DetectorSettings:
         return _digest_of(self._identity() | {"code": CODE_VERSION})
 
     def former_fingerprint(self) -> str:
-        """That of caches of before turned faces were refused, and of several faces the largest central one taken."""
+        """The fingerprint of older caches, made when turned faces were not refused yet; see `landmarks.build`."""
         identity = self._identity() | {"code": 1}
         del identity["refuse_turned"]
         return _digest_of(identity)

@@ -1,7 +1,7 @@
 """Faces that lie on their side or upside down: Face Mesh often draws an upright mesh onto them.
 
-The face detector is surer of an upright face than of the same face turned. It sees the image turned to all four sides
-in one picture of 128 x 128 pixels, which costs a quarter of a search.
+They are told by the face detector's score, which is higher for an upright face than for the same face turned. The
+detector sees the image in all four orientations in one picture of 128 x 128 pixels, a quarter of the cost of a search.
 """
 
 from __future__ import annotations
@@ -16,11 +16,9 @@ from occlufer.landmarks.face_mesh import FaceDetector
 from occlufer.types import FloatArray, UInt8Array
 
 APART = 0.3  # meshes that differ by more, in eye distances, are not of one face
-SURER, DOUBTED = (
-    0.02,
-    -0.1,
-)  # growth of the score that is asked after a mesh of the first stage, and of a later one
-MOST_ROLL = 60.0  # degrees: a mesh that leans more is of a turned face, however well it sits
+# How much the score must grow for a face to count as turned: after a mesh of the first stage, and of a later one.
+SURER, DOUBTED = 0.02, -0.1
+MOST_ROLL = 60.0  # degrees: a mesh that leans more is of a turned face, whatever the score
 _TILE = 64  # pixels: the detector looks at 128
 
 

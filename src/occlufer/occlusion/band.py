@@ -18,9 +18,9 @@ from occlufer.occlusion.worn import Wear
 from occlufer.types import FloatArray
 
 PLATE_EDGE = 0.66
-"""Where the front ends and the side begins, along the band."""
+"""Coordinate along the band at which the front ends and the side panel begins, eye distances of the mean face."""
 TEMPLE = 1.06
-"""Where the side panel ends and the strap begins."""
+"""Coordinate along the band at which the side panel ends and the strap begins."""
 STRAP_END = 1.7
 HALF_HEIGHT = 0.32
 """A headset's body is drawn from -HALF_HEIGHT to HALF_HEIGHT; placement stretches it to brows and nose."""
@@ -51,7 +51,7 @@ _CORNER = 0.15  # radius of the corners, eye distances
 
 
 def place_headset(landmarks_N3: FloatArray, template: Template, wear: Wear) -> Placement:
-    """A band whose height is stretched from above the brows down to the middle of the nose."""
+    """Place a headset: a band whose height is stretched from above the brows down to the middle of the nose."""
     pose = head_pose(landmarks_N3)
     heights = pose.along(1, landmarks_N3.take(_EYES_AND_BROWS, 0)).tolist()
     top, bottom = _vertical_reach(heights[: len(_EYES)], heights[len(_EYES) :])
@@ -60,7 +60,7 @@ def place_headset(landmarks_N3: FloatArray, template: Template, wear: Wear) -> P
 
 
 def place_glasses(landmarks_N3: FloatArray, template: Template, wear: Wear) -> Placement:
-    """A band that keeps its proportions; its v = 0 lies level with the eyes."""
+    """Place glasses: a band that keeps its proportions; its v = 0 lies level with the eyes."""
     pose = head_pose(landmarks_N3)
     middle = float(pose.along(1, landmarks_N3.take(_EYES, 0)).mean())
     return _place(landmarks_N3, pose, template, wear, middle=middle, height=1.0)

@@ -1,4 +1,4 @@
-"""What an occluder is."""
+"""The interface of every occluder: draw parameters, then paste. A new occluder is a subclass in a file of its own."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Occluder(ABC, Generic[ParamsT]):
     `(low, high)` tuples called `*_range`.
 
     Args:
-        severity_range: the dial from 0 (nothing covered) to 1 (worn as it should be). The covered share of the face
-            grows with it, continuously; `scores.covered_share` measures it.
+        severity_range: (low, high) of the dial, from 0 (nothing covered) to 1 (worn as it should be). The covered
+            share of the face grows with it, continuously; `scores.covered_share` measures it.
     """
 
     def __init__(self, *, severity_range: Sequence[float] = (1.0, 1.0)) -> None:

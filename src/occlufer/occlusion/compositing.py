@@ -1,4 +1,4 @@
-"""Pasting a template: a premultiplied pyramid, warped with float precision, region of interest only.
+"""Pasting a template (a picture of an occluder) into an image: pyramid of premultiplied levels, warp, light, blend.
 
 Pixel i covers i..i+1, so its centre lies at i + .5; landmarks and canonical points use the same convention.
 """
@@ -51,11 +51,11 @@ class Template:
     _softened: dict[tuple[int, int], UInt8Array] = field(default_factory=dict, compare=False, repr=False)
 
     def softened(self, level: int, sigma: float) -> tuple[UInt8Array, float]:
-        """A level, out of focus; kept, as softening the occluder of every face would cost as much as warping it.
+        """A level, blurred. It is kept: blurring anew for every face would cost as much as the warp.
 
         Args:
-            level: which.
-            sigma: of the Gaussian, pixels of the level; rounded down to quarters; below half of one nothing is done.
+            level: number of the pyramid's level, 0 the largest.
+            sigma: of the Gaussian, pixels of the level; rounded down to quarters; below half a pixel nothing is done.
 
         Returns:
             The picture, and where in it the level's top left corner lies, in pixels from the centre of its first one.
@@ -120,8 +120,8 @@ class Placement:
         box: image rectangle (x0, y0, x1, y1) outside which the template is empty; may leave the image.
         pixels_per_unit: pixels of one canonical unit, about; it chooses the pyramid level.
         node_spacing: pixels between the points at which `inverse` is evaluated; between them it is linear.
-        severity: share of the template's height, 0..1, to which it is pushed together; 0 pastes nothing.
-        kept_y: canonical y that stays in place meanwhile.
+        severity: share of its height, 0..1, to which the template is compressed; 0 pastes nothing.
+        kept_y: canonical y that the compression leaves in place.
         limit_P2: polygon in pixels outside which nothing is pasted (the head), or None.
     """
 
@@ -239,7 +239,7 @@ def _fields(
     level = min(max(octave, 0), len(template.levels) - 1)
     scale, (x, y) = template.resolution / 2**level, template.origin
     picture, border = template.softened(level, look.blur * scale / density)
-    lifted = placement.kept_y * (1 - 1 / severity)  # pushed together towards the height that is kept
+    lifted = placement.kept_y * (1 - 1 / severity)  # compressed towards the height that is kept
     rows = [(scale, 0.0, border - x * scale), (0.0, scale / severity, border + (lifted - y) * scale)]
     if look.uneven:
         right, down = look.slope

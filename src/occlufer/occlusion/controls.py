@@ -1,4 +1,4 @@
-"""Controls, as other studies use them: boxes over the eyes or the lower face, a box anywhere, and a blur."""
+"""Simple occluders as controls: boxes over the eyes or the lower face, a box anywhere on the face, and a blur."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class _Region(Occluder[BoxParams]):
     """A box level with the eyes, as wide as the face.
 
     Args:
-        region: one of `REGIONS`; `anywhere` is a box of the size of `like` within the face's bounding box.
-        like: size of `anywhere`.
+        region: one of `REGIONS`; `anywhere` is a box somewhere within the face's bounding box.
+        like: the region whose area a box `anywhere` has.
         severity_range: share of the box that is covered: `eyes` grows downwards, `lower_face` upwards from the chin,
             `anywhere` from its middle.
     """
@@ -162,7 +162,7 @@ class Blur(_Region):
         if sigma < 0.1 or box is None:
             return result, alpha
         sigma = min(sigma, 200.0)
-        # OpenCV's kernel for floats reaches four sigma: with such a border the blur is that of the whole image.
+        # OpenCV's kernel for floats reaches four sigma: with this border a region is blurred as in the whole image.
         reach = math.ceil(4 * sigma) + 1
         rows, columns = (slice(max(part.start - reach, 0), part.stop + reach) for part in box)
         soft = _blurred(image_HWC[rows, columns], sigma)

@@ -1,4 +1,4 @@
-"""A grid of nodes over a region: what is known at its nodes is spread linearly over all pixels."""
+"""Linear interpolation from a coarse grid of nodes to all pixels of a region."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ONE_THREAD = 2**18  # multiplications up to which OpenBLAS never uses a second 
 
 
 def spread(grid_RFC: FloatArray, hw: tuple[int, int]) -> FloatArray:
-    """Values at nodes, float32 (rows, fields, columns), over all pixels: float32 (H, fields, W)."""
+    """Interpolate values at nodes, float32 (rows, fields, columns), to all pixels: float32 (H, fields, W)."""
     (height, width), (rows, _, columns) = hw, grid_RFC.shape
     tall = _product(_interpolation(height, rows), grid_RFC.reshape(rows, -1))
     return _product(tall.reshape(-1, columns), _interpolation(width, columns).T).reshape(height, -1, width)

@@ -1,4 +1,4 @@
-"""Nothing is placed: the control of every experiment, and faces that are covered already."""
+"""No occluder: the bare face as the control of every experiment, and faces that are covered already."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from occlufer.types import FloatArray, UInt8Array
 
 
 class NoOcclusion(Occluder[None]):
-    """Leaves the face as it is; draws nothing from the generator, so that it is paired with every other condition."""
+    """The bare face; draws nothing from the generator."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,6 +30,6 @@ class NoOcclusion(Occluder[None]):
 class AsIs(NoOcclusion):
     """Leaves a face as its dataset shows it, covered by a real or a published occluder.
 
-    It is the one condition of datasets that say `covered`, and of no other: there it would be another name for `none`.
-    What it covers is not known, so its covered share is NaN in the record.
+    The one condition of pre-occluded datasets, and refused for others, where it would be a second name for `none`. What
+    covers the face is not known, so the covered share is NaN in the record.
     """

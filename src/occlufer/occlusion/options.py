@@ -1,4 +1,4 @@
-"""Checking constructor arguments, and drawing from them."""
+"""Ranges and weights that occluders take: checking them, and drawing from them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def checked_range(what: str, values: Sequence[float], lowest: float, highest: fl
 
 
 def between(bounds: Range, at: float) -> float:
-    """The number a share `at` (0..1) of the way between the bounds."""
+    """The number at the share `at` (0..1) of the way from the lower to the upper bound."""
     return bounds[0] + (bounds[1] - bounds[0]) * at
 
 
@@ -35,7 +35,7 @@ def normalised(what: str, weights: Mapping[str, float]) -> dict[str, float]:
 
 
 def name_at(shares: Mapping[str, float], at: float) -> str:
-    """The name at which a uniform number `at` in [0, 1) arrives when the shares are laid end to end."""
+    """Draw a name with the probability of its share, by a uniform number `at` in [0, 1)."""
     for name, share in shares.items():
         at -= share
         if at < 0:

@@ -1,4 +1,4 @@
-"""Whether an occluder covers what its dial promises: on a whole frontal face, and on the face at hand."""
+"""Whether an occluder covers enough of a face to count, compared with what it covers of a frontal face."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from occlufer.occlusion.scores import covered_share
 from occlufer.types import ConfigError, FloatArray, seeded_rng
 
 KEPT = 0.1
-"""An occluder falls short on a face of which it covers less than this part of what it covers of a frontal face."""
+"""An occluder falls short on a face where it covers less than this part of what it covers of a frontal face."""
 _NOTHING = 0.01  # covered share below which an occluder covers nothing
 _DRAWS = 8
 _SIDE = 96
@@ -25,7 +25,7 @@ _REGIONS = tuple(np.array(points) for points in (topology.EYES, topology.NOSE, t
 def is_in_image(landmarks_N3: FloatArray, image_hw: tuple[int, int]) -> bool:
     """Whether at least half of the points of the eyes, of the nose and of the mouth lie inside the image.
 
-    Where they do not, there is nothing to cover, and no expression to read.
+    Other faces cannot be covered by a mask or a headset, and hardly show an expression.
     """
     x, y = landmarks_N3[:, 0], landmarks_N3[:, 1]
     inside_N = (x >= 0) & (x < image_hw[1]) & (y >= 0) & (y < image_hw[0])
@@ -44,11 +44,11 @@ def falls_short(share: float, occluder: Occluder[Any], rng: np.random.Generator)
     """Whether a covered share is (almost) nothing beside what the same draw covers of a frontal face.
 
     Args:
-        share: what was measured, 0..1; NaN, where it is not known, falls short of nothing.
+        share: the covered share of the face, 0..1; NaN (not known) never falls short.
         occluder: what covers the face.
         rng: in the state in which it was handed to the occluder.
     """
-    # No promise is more than the whole face: most faces are done with here.
+    # At most the whole frontal face is covered: the first comparison settles most faces without drawing one.
     return share < KEPT and share < KEPT * promised_share(occluder, rng)
 
 

@@ -1,6 +1,6 @@
 """How a photo looks around the face: brightness, direction of light, contrast, colour and sharpness.
 
-An occluder that is brighter, sharper or more colourful than its photo is a shortcut for a network.
+An occluder takes these on: one that is brighter, sharper or more colourful than its photo is a shortcut for a network.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ _SKIN = (
     50, 280, 101, 330, 118, 347, 205, 425, 187, 411, 207, 427, 151, 9, 108, 337, 69, 299, 104, 333, 5, 195, 4,
     36, 266, 206, 426, 214, 434, 210, 430, 200, 199, 18, 135, 364,
 )  # fmt: skip
-_PROBES = np.array([*_SKIN, *range(0, 468, 7)])  # the rest tells the contrast: eyes, brows, lips, hair
+_PROBES = np.array(
+    [*_SKIN, *range(0, 468, 7)]
+)  # those after the skin add eyes, brows and lips, for the contrast
 _REGRESSORS = np.column_stack([np.ones(len(_SKIN)), topology.mean_mesh()[np.array(_SKIN), :2]])
-# Rows that make of the probes' brightness: its slope across and down the skin, its mean there, and its mean everywhere.
+# Rows that turn the brightness of the probes into its slope across and down the skin, and its mean on skin and overall.
 _SUMS = np.zeros((4, len(_PROBES)), np.float32)
 _SUMS[:2, : len(_SKIN)] = np.linalg.pinv(_REGRESSORS)[1:]
 _SUMS[2, : len(_SKIN)] = 1 / len(_SKIN)
 _SUMS[3] = 1 / len(_PROBES)
-# Columns that make of a colour: brightness, and the differences of its channels; the largest of these, which is what
-# chroma means here, is half the sum of all three.
+# Columns that turn a colour into its brightness and the differences of its channels. Chroma means the largest of the
+# differences here, which is half the sum of their absolute values.
 _LAYERS = np.array([[0.299, 1, 0, -1], [0.587, -1, 1, 0], [0.114, 0, -1, 1]], np.float32)
 _USUAL_BRIGHTNESS = 140.0
 _USUAL_CONTRAST = 0.16

@@ -33,7 +33,7 @@ def thin_plate(source_K2: Floats, target_K2: Floats, smoothing_K: Floats | float
     Args:
         source_K2: points in the image, pixels.
         target_K2: the same points in canonical coordinates.
-        smoothing_K: per point or for all; 0 passes through it, larger lets the map miss it rather than bend.
+        smoothing_K: for each point or for all; 0 passes through the points, a larger value bends less and misses them.
     """
     count = len(source_K2)
     (x, y), spread = (part[:, 0].tolist() for part in cv2.meanStdDev(source_K2[:, None]))
@@ -85,7 +85,7 @@ def _radial(points_P3: Any, squares_P: Any, facing_3K: Any) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """A band bent round the head, seen from the front; made by `strip`.
+    """A band bent round the head, as it is seen in the image; made by `strip`.
 
     Attributes:
         inverse: image pixels -> (coordinate along the band, canonical height).
@@ -155,7 +155,7 @@ def strip(path_K2: Sequence[Sequence[float]], u_K: Float64, down: tuple[float, f
         u_K: their coordinate along the band, increasing.
         down: image vector (x, y) of one canonical unit of height.
     """
-    # So few points that numpy would take longer.
+    # Plain Python: for so few points numpy would take longer.
     square = down[0] ** 2 + down[1] ** 2 + 1e-9
     normal = down[1] / math.sqrt(square), -down[0] / math.sqrt(square)
     along = [x * normal[0] + y * normal[1] for x, y in path_K2]

@@ -1,4 +1,4 @@
-"""What all occluders that are a picture have in common: which picture, how it sits, how it is lit."""
+"""What masks, headsets and glasses share: a picture is drawn, placed by the landmarks, and lit like the photo."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Worn(Occluder[Wear]):
         scale_range: size relative to the fitted one.
         roll_range: how far it may sit askew, degrees.
         brightness_range: factor on the picture's brightness.
-        severity_range: share of its height to which it is pushed together, 0..1; see `Placement.severity`.
+        severity_range: share of its height to which it is compressed, 0..1; see `Placement.severity`.
 
     Raises:
         ConfigError: a range out of bounds.
@@ -72,7 +72,13 @@ class Worn(Occluder[Wear]):
 
     @abstractmethod
     def place(self, landmarks_N3: FloatArray, template: Template, wear: Wear) -> Placement:
-        """Where the picture falls in the image."""
+        """Where the picture falls in the image.
+
+        Args:
+            landmarks_N3: float32 (468, 3), pixels of the image.
+            template: the picture.
+            wear: how it is worn.
+        """
 
     @final
     def sample(self, rng: np.random.Generator, landmarks_N3: FloatArray, image_hw: tuple[int, int]) -> Wear:

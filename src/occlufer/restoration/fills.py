@@ -1,4 +1,4 @@
-"""The plain ways to fill a covered region: what a learned de-occluder has to beat."""
+"""Filling a covered region without learning: baselines that a de-occluder has to beat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the two studies printed: `published.yaml` holds the figures, and nothing fills their gaps."""
+"""The figures that the two studies printed, read from `published.yaml`; what they do not state stays empty."""
 
 from __future__ import annotations
 

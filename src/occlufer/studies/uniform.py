@@ -1,4 +1,4 @@
-"""The baseline that knows nothing: a uniform random classifier."""
+"""Study A's baseline: a uniform random classifier."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from torch import nn
 
 from occlufer.types import seeded_rng
 
-_MARGIN = (
-    1e-3  # logits by which the drawn class leads: the probabilities stay at 1/K within a thousandth of that
-)
+_MARGIN = 1e-3  # logits by which the drawn class leads: its probability is 1/K to within a thousandth
 
 
 @final

@@ -15,10 +15,7 @@ from numpy.typing import NDArray
 from occlufer.data.view import PictureT, Size, SquareView, View, resized, scale_landmarks
 from occlufer.types import ConfigError, FloatArray, UInt8Array
 
-_RIGHT_CORNERS, _LEFT_CORNERS = (
-    (33, 133),
-    (362, 263),
-)  # outer and inner; inner and outer; right is the subject's
+_RIGHT_CORNERS, _LEFT_CORNERS = (33, 133), (362, 263)  # the subject's; from the right to the left
 _NOSE_TIP = 1
 _ROOM = 0.25  # of the face's side, kept around it: a rolled head's strip reaches over the mesh's upright box
 

@@ -1,4 +1,4 @@
-"""Deformation fields on the mean head, made of pushes: Gaussian blobs of displacement around a landmark.
+"""How action units and head shapes move the mean head: Gaussian displacements around landmarks (`Push`).
 
 Action units (`ACTION_UNITS`) follow the Facial Action Coding System (P. Ekman and W. V. Friesen, 1978; with
 J. C. Hager, 2002): which muscle moves which part of the face, and where to. The sizes were set by eye.

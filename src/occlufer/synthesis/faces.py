@@ -1,4 +1,4 @@
-"""The face at one place of a set: drawn from `(VERSION, seed, index)` and nothing else."""
+"""One face of a set of drawn faces, which depends on `(VERSION, seed, index)` and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is drawn: everything that stays the same over the faces of one person."""
+"""The person who is drawn: everything that is the same on all faces of one person."""
 
 from __future__ import annotations
 

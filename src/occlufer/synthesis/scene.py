@@ -1,4 +1,4 @@
-"""Everything around a face that changes from picture to picture: pose, camera, light, background, the film."""
+"""Everything around a face that changes from picture to picture: pose, camera, light, background, blur and noise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a placement needs of a picture: variants to choose from by weight, and a template for each."""
+"""The interface of all artwork: variants of a picture to draw from by weight, and a template for each."""
 
 from __future__ import annotations
 

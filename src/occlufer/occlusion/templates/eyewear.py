@@ -25,7 +25,7 @@ _ARM: Points = ((0.60, -0.13), (0.80, -0.12), (1.10, -0.08), (1.32, -0.04))
 
 
 class Eyewear(Artwork):
-    """Glasses.
+    """Sunglasses and AR glasses.
 
     Args:
         kinds: weights of `KINDS`.

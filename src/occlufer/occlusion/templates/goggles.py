@@ -30,6 +30,15 @@ _BOX = (
     (1.03, 0.07), (0.96, 0.145), (0.74, 0.27), (0.62, 0.325), (0.42, 0.335), (0.26, 0.31), (0.16, 0.25),
     (0.08, 0.19), (0.0, 0.17),
 )  # fmt: skip
+_DIMPLES = (
+    (0.12, -0.19),
+    (0.36, -0.20),
+    (0.54, -0.08),
+    (0.30, -0.02),
+    (0.50, 0.14),
+    (0.30, 0.18),
+    (0.0, 0.02),
+)
 Layer = tuple[FloatArray, FloatArray]
 """Straight colour 0..255 (h, w, 3) and coverage 0..1 (h, w)."""
 
@@ -103,8 +112,8 @@ def _slim(colour: FloatArray) -> Template:
     frame = _lit(colour, light + 0.12 * bump(0.02, 0.012, depth) * (y < 0))
     glass = smoothstep(0.045, 0.055, depth)
     sheen = 42 * smoothstep(0.12, 0.0, np.abs(y + 0.2 - 0.10 * np.abs(x))) + 14 * smoothstep(0.1, -0.3, y)
-    for cx in (0.36,):  # the lenses behind the glass can be guessed
-        sheen = sheen + 12 * bump(0.19, 0.015, np.sqrt((np.abs(x) - cx) ** 2 + y**2).astype(np.float32))
+    # The lenses shimmer through the glass.
+    sheen = sheen + 12 * bump(0.19, 0.015, np.sqrt((np.abs(x) - 0.36) ** 2 + y**2).astype(np.float32))
     pane = np.dstack([24 + sheen, 25 + sheen, 30 + 1.1 * sheen])
     return _finish(
         _CANVAS,
@@ -137,15 +146,7 @@ def _tethered(colour: FloatArray) -> Template:
     light = (
         light + 0.14 * bump(0.02, 0.014, depth) * (y < 0) + 0.13 * bump(0.64, 0.02, across) * (depth > 0.01)
     )
-    for cx, cy in (
-        (0.12, -0.19),
-        (0.36, -0.20),
-        (0.54, -0.08),
-        (0.30, -0.02),
-        (0.50, 0.14),
-        (0.30, 0.18),
-        (0.0, 0.02),
-    ):
+    for cx, cy in _DIMPLES:
         away = np.sqrt((across - cx) ** 2 + (y - cy) ** 2).astype(np.float32)
         light = light - 0.30 * smoothstep(0.05, 0.03, away) + 0.10 * bump(0.052, 0.008, away) * (y > cy)
     body = _lit(colour, light)

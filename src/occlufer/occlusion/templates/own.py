@@ -39,12 +39,12 @@ HEADSET_POINTS: dict[str, tuple[float, float]] = {
 }
 """The four points of a headset, seen from the front: the edges of its plate, and its border above and at the nose."""
 _MOST_PIXELS = 50_000_000
-_LEAST_ALPHA = 26  # of 255: what is nowhere more opaque than a tenth covers nothing
+_LEAST_ALPHA = 26  # of 255: a picture that is nowhere more opaque than a tenth covers nothing
 _HEADSET_CANVAS = Canvas(half_width=1.2, top=-0.9, bottom=0.7, resolution=200)
 
 
 class OwnMask(Artwork):
-    """One PNG with six points, for `mask.FaceMask` and `study.SixPointMask`.
+    """One PNG with six points, for `mask.FaceMask` and `studies.placements.SixPointMask`.
 
     Args:
         picture: PNG with an alpha channel.
@@ -113,7 +113,7 @@ class OwnHeadset(Artwork):
 
 
 class Picture(Artwork):
-    """One PNG without points, for placements that only know its width: `study.CentredPicture`.
+    """One PNG without points, for placements that only use its width: `studies.placements.CentredPicture`.
 
     Args:
         picture: PNG with an alpha channel; its whole width counts.
