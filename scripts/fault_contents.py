@@ -25,6 +25,7 @@ def contents(outputs: Path) -> dict[str, dict[str, str]]:
         kind = {"seed0": "training", "seed1": "ddp rank"}.get(folder.name.split("_")[-2], "sweep")
         for name in (
             "predictions.parquet",
+            "validation.parquet",
             "metrics.json",
             "conditions.json",
             "coverage.csv",

@@ -142,6 +142,8 @@ def make_run(
         n, train=condition, tests=tests, seed=seed, skill=skill, chance=chance, people=people
     )
     run.write_predictions(predictions)
+    validation = make_predictions(60, train=condition, tests=("none",), seed=seed + 50, skill=skill)
+    run.write_predictions(validation.assign(split="validation"), "validation.parquet")
     run.write_json("metrics.json", score_by_condition(predictions))
     _write_samples(run.folder / "figures" / "samples.png", seed)
     best = int(history["val_f1_macro"].idxmax())

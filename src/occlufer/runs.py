@@ -12,6 +12,7 @@ A run folder `outputs/<study>/<run>/` holds
                          val_f1_macro, seconds
     trained.json         written when the training is over and only the test is left
     predictions.parquet  one row a test face and condition (`PREDICTION_COLUMNS`)
+    validation.parquet   the same of the validation faces, bare, for calibration; none where bare faces are no condition
     metrics.json         {condition: {metric: value}}: a pure function of predictions.parquet
     figures/samples.png  some test faces under each condition
     attention.parquet    after `evaluate explain=true`, with figures/attention.png (`occlufer.attention`)
@@ -49,7 +50,7 @@ PROBABILITY_COLUMNS: tuple[str, ...] = tuple(f"prob_{name}" for name in EXPRESSI
 PREDICTION_COLUMNS: tuple[str, ...] = (
     "key",  # str, the manifest's
     "subject",  # str, who is shown, or null where the data do not say; the manifest's
-    "split",  # "test"
+    "split",  # "test"; "validation" in validation.parquet
     "condition",  # "none", "mask", ...: what covered the face
     "label",  # int, index into EXPRESSIONS
     "prediction",  # int, the most probable expression
@@ -223,9 +224,16 @@ class Run:
 
     def predictions(self) -> pd.DataFrame:
         """predictions.parquet with `PREDICTION_COLUMNS`; raises `RunError` when missing or damaged."""
+        return self._rows("predictions.parquet")
+
+    def validation(self) -> pd.DataFrame | None:
+        """validation.parquet, such as `predictions`; None where there is none, as in runs of earlier versions."""
+        return self._rows("validation.parquet") if (self.folder / "validation.parquet").exists() else None
+
+    def _rows(self, name: str) -> pd.DataFrame:
         import pandas as pd
 
-        path = self.folder / "predictions.parquet"
+        path = self.folder / name
         try:
             frame = pd.read_parquet(path)
         except Exception as error:  # pyarrow raises its own family for damaged files
@@ -287,10 +295,10 @@ class Run:
         """Write a JSON file into the run folder, atomically."""
         write_text(self.folder / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
-    def write_predictions(self, frame: pd.DataFrame) -> None:
-        """Write predictions.parquet, atomically, in the declared column order."""
+    def write_predictions(self, frame: pd.DataFrame, name: str = "predictions.parquet") -> None:
+        """Write predictions.parquet (or validation.parquet), atomically, in the declared column order."""
         assert set(frame.columns) == set(PREDICTION_COLUMNS)
-        with atomic_path(self.folder / "predictions.parquet") as temporary:
+        with atomic_path(self.folder / name) as temporary:
             frame[list(PREDICTION_COLUMNS)].to_parquet(temporary, index=False)
 
     def write_table(self, name: str, frame: pd.DataFrame) -> None:

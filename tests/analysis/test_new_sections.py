@@ -10,6 +10,7 @@ import pytest
 from sklearn.metrics import log_loss, precision_recall_fscore_support
 
 import fakes_runs
+from occlufer.analysis.core import temperature
 from occlufer.analysis.core.core import Core
 from occlufer.analysis.core.study import load_study
 from occlufer.analysis.report import write_report
@@ -86,6 +87,71 @@ def test_calibration_by_hand(folder: Path, tables) -> None:
     assert row["ece"] == pytest.approx(np.mean(eces))
     assert row["nll"] == pytest.approx(np.mean(losses), rel=1e-5)
     assert row["nll_low"] < row["nll"] < row["nll_high"]
+
+
+def test_the_temperature_of_bare_validation_faces_by_hand(folder: Path, tables) -> None:
+    row = tables["calibration"].set_index(["train", "test"]).loc[("none", "mask")]
+    temperatures, losses = [], []
+    for path in sorted(folder.glob("none_*")):
+        validation = pd.read_parquet(path / "validation.parquet")
+        probability = validation[list(PROBABILITY_COLUMNS)].to_numpy(dtype=float)
+        grid = np.exp(np.linspace(-3, 3, 6001))
+        powers = [
+            log_loss(validation["label"], _power(probability, 1 / t), labels=range(7)) for t in grid[::60]
+        ]
+        near = grid[max(0, 60 * int(np.argmin(powers)) - 60) : 60 * int(np.argmin(powers)) + 60]
+        fine = [log_loss(validation["label"], _power(probability, 1 / t), labels=range(7)) for t in near]
+        temperatures.append(near[int(np.argmin(fine))])
+        rows = pd.read_parquet(path / "predictions.parquet").query("condition == 'mask'")
+        masked = rows[list(PROBABILITY_COLUMNS)].to_numpy(dtype=float)
+        losses.append(log_loss(rows["label"], _power(masked, 1 / temperatures[-1]), labels=range(7)))
+    assert row["temperature"] == pytest.approx(np.mean(temperatures), rel=2e-3)
+    assert row["nll_scaled"] == pytest.approx(np.mean(losses), rel=1e-3)
+    assert row["nll_scaled_low"] < row["nll_scaled"] < row["nll_scaled_high"]
+
+
+def _power(probability: np.ndarray, power: float) -> np.ndarray:
+    raised = probability**power
+    return raised / raised.sum(axis=1, keepdims=True)
+
+
+def test_a_temperature_is_found_again() -> None:
+    """Labels drawn from the probabilities, which are then sharpened: the logits were multiplied by 2."""
+    rng = np.random.default_rng(0)
+    probability = rng.dirichlet(np.ones(7), 4000)
+    labels = np.array([rng.choice(7, p=row) for row in probability])
+    sharp = _power(probability, 2)
+    assert temperature.fit(sharp, labels) == pytest.approx(2, rel=0.05)
+    assert temperature.scaled(sharp, 2) == pytest.approx(probability)
+
+
+def test_runs_without_validation_rows_have_no_temperature_and_damaged_ones_are_left_out(
+    tmp_path: Path,
+) -> None:
+    older, damaged = (
+        fakes_runs.make_run(tmp_path / "s", tests=("none", "mask"), seed=seed, n=60) for seed in (0, 1)
+    )
+    (older.folder / "validation.parquet").unlink()
+    (damaged.folder / "validation.parquet").write_bytes(b"PAR1")
+    study = load_study(tmp_path / "s")
+    assert [item.name for item in study.left_out] == [damaged.name]
+    table = tables_of(make_sections(Core(study, resamples=5)))["calibration"]
+    assert table[["temperature", "ece_scaled", "nll_scaled_low"]].isna().all(axis=None)
+
+
+def test_how_many_can_be_answered_as_well_as_bare_faces(folder: Path, tables) -> None:
+    row = tables["calibration"].set_index(["train", "test"]).loc[("none", "mask")]
+    shares = []
+    for rows in stored(folder, "none"):
+        parts = [rows[rows["condition"] == test] for test in ("none", "mask")]
+        bare = (parts[0]["label"] != parts[0]["prediction"]).mean()
+        order = (
+            parts[1][list(PROBABILITY_COLUMNS)].max(axis=1).sort_values(ascending=False, kind="stable").index
+        )
+        wrong = (parts[1]["label"] != parts[1]["prediction"]).loc[order].expanding().mean()
+        shares.append((wrong.to_numpy() <= bare).nonzero()[0].max(initial=-1) + 1)
+    assert row["answered_as_bare"] == pytest.approx(np.mean(shares) / 140)
+    assert 0 < row["answered_as_bare"] < 1
 
 
 def test_risk_at_full_coverage_is_the_error(folder: Path, tables) -> None:

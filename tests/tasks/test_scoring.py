@@ -19,7 +19,7 @@ from occlufer.landmarks.cache import LandmarkCache
 from occlufer.occlusion.mask import FaceMask
 from occlufer.occlusion.none import NoOcclusion
 from occlufer.occlusion.templates.surgical import Surgical
-from occlufer.tasks.scoring import score
+from occlufer.tasks.scoring import score, validation_rows
 from occlufer.types import RunError
 
 MASK = FaceMask(artwork=Surgical(colours={"blue": 1.0}))
@@ -46,14 +46,18 @@ def datamodule(folder: Path, faces: MemoryFaces) -> FaceDataModule:
 
 def scored(data: FaceDataModule, bare: tuple[int, ...] = ()) -> pd.DataFrame:
     """The rows of a network that says nothing; the mask lies on all test faces but those whose rows are `bare`."""
-    index = data.indices["test"].copy()
+    trainer = SimpleNamespace(test=lambda *_, **__: None)
+    return score(trainer, network(data, bare), data)  # type: ignore[arg-type]
+
+
+def network(data: FaceDataModule, bare: tuple[int, ...]) -> Any:
     rows: list[dict[str, Any]] = [
         {"index": index, "probabilities": np.full((len(index), 7), 1 / 7),
          "covered_share": np.where(np.isin(index, bare) | (name != "mask"), 0, 0.5).astype(np.float32)}
-        for name in data.conditions
+        for name, split in data.tested
+        for index in [data.indices[split].copy()]
     ]  # fmt: skip
-    trainer = SimpleNamespace(test=lambda *_, **__: None)
-    return score(trainer, SimpleNamespace(test_rows=rows), data)  # type: ignore[arg-type]
+    return SimpleNamespace(test_rows=rows)
 
 
 @pytest.mark.parametrize("subjects", [True, False])
@@ -89,3 +93,17 @@ def test_a_score_of_bare_faces_alone_is_refused(tmp_path):
     data = datamodule(tmp_path, People(subjects=False))
     with pytest.raises(RunError, match=r"No test face is left .*mask covers \(almost\) nothing"):
         scored(data, bare=tuple(data.indices["test"]))
+
+
+def test_bare_validation_faces_are_scored_beside_the_test_faces_where_asked_for(tmp_path):
+    data = datamodule(tmp_path, People(subjects=False))
+    plain = scored(data)
+    assert validation_rows(network(data, ()), data) is None
+    data.tests_validation = True
+    assert len(data.test_dataloader()) == 4
+    pd.testing.assert_frame_equal(scored(data), plain)
+    rows = validation_rows(network(data, ()), data)
+    assert set(zip(rows["split"], rows["condition"], strict=True)) == {("validation", "none")}
+    assert rows["key"].tolist() == data.faces.manifest.keys[data.indices["validation"]].tolist()
+    del data.conditions["none"]
+    assert validation_rows(network(data, ()), data) is None

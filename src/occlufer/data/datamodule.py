@@ -101,6 +101,7 @@ class FaceDataModule(pl.LightningDataModule):
         self.occluder, self.conditions = occluder, dict(conditions)
         self.loader, self.seed, self.evaluation_seed = loader, seed, evaluation_seed
         self.pairs = False
+        self.tests_validation = False
         self.reasons = reasons_left_out(faces, cache)
         self._keep_usable()
 
@@ -172,12 +173,18 @@ class FaceDataModule(pl.LightningDataModule):
         """The validation faces under the training condition, the same every epoch."""
         return self._loader(self.condition(self.occluder, "validation"))
 
+    @property
+    def tested(self) -> list[tuple[str, str]]:
+        """Condition and split of each test loader: every condition, and last the bare validation faces if asked for."""
+        validation = [("none", "validation")] if self.tests_validation and "none" in self.conditions else []
+        return [(name, "test") for name in self.conditions] + validation
+
     def test_dataloader(self) -> list[DataLoader[FaceBatch]]:
-        """The test faces, once for each condition."""
+        """The faces of `tested`."""
         # A test pass reads each loader once: workers that lived on would only hold memory.
         return [
-            self._loader(self.condition(occluder, "test"), persistent=False)
-            for occluder in self.conditions.values()
+            self._loader(self.condition(self.conditions[name], split), persistent=False)
+            for name, split in self.tested
         ]
 
     def _loader(

@@ -37,7 +37,8 @@ def score(trainer: pl.Trainer, classifier: TestedNetwork, data: FaceDataModule) 
     """
     with loading():
         trainer.test(classifier, datamodule=data, verbose=False)
-    scored = dict(zip(data.conditions, classifier.test_rows, strict=True))
+    tested = zip(data.tested, classifier.test_rows, strict=True)
+    scored = {name: rows for (name, split), rows in tested if split == "test"}
     bare = _left_bare(scored, data)
     predictions = pd.concat([_rows(rows, name, data) for name, rows in scored.items()], ignore_index=True)
     data.leave_out(bare)
@@ -48,6 +49,14 @@ def score(trainer: pl.Trainer, classifier: TestedNetwork, data: FaceDataModule) 
         )
     kept: pd.DataFrame = predictions[~predictions["key"].isin(data.faces.manifest.keys[list(bare)])]
     return kept.reset_index(drop=True)
+
+
+def validation_rows(classifier: TestedNetwork, data: FaceDataModule) -> pd.DataFrame | None:
+    """After `score`: the rows of the bare validation faces, where `data` holds them among the tested ones."""
+    for (name, split), rows in zip(data.tested, classifier.test_rows, strict=True):
+        if split == "validation":
+            return _rows(rows, name, data, split)
+    return None
 
 
 def _left_bare(scored: Mapping[str, TestRows], data: FaceDataModule) -> dict[int, str]:
@@ -70,14 +79,14 @@ def headline(predictions: pd.DataFrame) -> str:
     return "test accuracy (macro F1): " + ", ".join(parts)
 
 
-def _rows(rows: TestRows, condition: str, data: FaceDataModule) -> pd.DataFrame:
+def _rows(rows: TestRows, condition: str, data: FaceDataModule, split: str = "test") -> pd.DataFrame:
     index, probabilities = rows["index"], rows["probabilities"]
-    assert np.array_equal(index, np.sort(data.indices["test"])), "every test face must be scored exactly once"
+    assert np.array_equal(index, np.sort(data.indices[split])), "every face must be scored exactly once"
     manifest = data.faces.manifest
     frame = pd.DataFrame(probabilities.astype(np.float32), columns=list(PROBABILITY_COLUMNS))
     frame["key"] = manifest.keys[index]
     frame["subject"] = manifest.frame["subject"].to_numpy(dtype=object)[index]
-    frame["split"] = "test"
+    frame["split"] = split
     frame["condition"] = condition
     frame["label"] = manifest.labels[index]
     frame["prediction"] = probabilities.argmax(axis=1)

@@ -22,7 +22,14 @@ from occlufer.tasks.assemble import (
 )
 from occlufer.tasks.loading import loading
 from occlufer.tasks.recording import Recorder, check_sweep, interruption, left_out, open_run, resume_point
-from occlufer.tasks.scoring import headline, record_samples, record_scores, score, training_grid
+from occlufer.tasks.scoring import (
+    headline,
+    record_samples,
+    record_scores,
+    score,
+    training_grid,
+    validation_rows,
+)
 from occlufer.tasks.trainer import make_trainer
 
 
@@ -57,6 +64,7 @@ def _train(run: Run, settings: dict[str, Any]) -> float:
         pl.seed_everything(settings["seed"], verbose=False)
         classifier = make_classifier(settings, data.class_counts())
         data.pairs = classifier.objective.wants_pairs
+        data.tests_validation = True
 
         with contextlib.ExitStack() as stack:
             if trainer.is_global_zero:
@@ -76,6 +84,8 @@ def _train(run: Run, settings: dict[str, Any]) -> float:
             if not trainer.is_global_zero:
                 return recorder.best_score
             record_scores(run, predictions, mirror)
+            if (validation := validation_rows(classifier, data)) is not None:
+                run.write_predictions(validation, "validation.parquet")
             record_samples(run, data)
             recorder.finish(data, classifier)  # before the tracker is closed: a dead one may keep us waiting
         say(f"{run.name}: {headline(predictions)} -> {run.folder}")

@@ -14,7 +14,7 @@ from occlufer.analysis.core.metrics import score
 from occlufer.analysis.core.trainings import Training
 from occlufer.reading import read_json
 from occlufer.runs import PROBABILITY_COLUMNS, Run, RunSummary
-from occlufer.types import RunError
+from occlufer.types import EXPRESSIONS, RunError
 
 _COLUMNS = ["key", "subject", "condition", "label", "prediction", "covered_share", "content",
             *PROBABILITY_COLUMNS]  # fmt: skip
@@ -46,6 +46,7 @@ class ScoredRun:
             None) and prob_<expression>; test faces only.
         config: the resolved configuration; empty when it cannot be read, as no number depends on it.
         setting: the tuned settings of a grid search, such as `SGD, lr 0.01`; empty without one.
+        validation: columns label and prob_<expression> of the bare validation faces; None in runs of earlier versions.
     """
 
     run: Run
@@ -54,6 +55,7 @@ class ScoredRun:
     block: Block
     config: Mapping[str, Any] = field(default_factory=dict)
     setting: str = ""
+    validation: pd.DataFrame | None = None
 
     @property
     def training(self) -> Training:
@@ -108,9 +110,22 @@ def read_run(run: Run) -> ScoredRun:
     names = {name: predictions[name].astype(str).map(sys.intern) for name in ("key", "condition")}
     subject = predictions["subject"].astype(object)
     names["subject"] = subject.map(lambda name: sys.intern(str(name)), na_action="ignore")
+    block = Block(summary.dataset, summary.model)
     return ScoredRun(
-        run, summary, predictions.assign(**names), Block(summary.dataset, summary.model), _config(run)
+        run, summary, predictions.assign(**names), block, _config(run), validation=_validation(run)
     )
+
+
+def _validation(run: Run) -> pd.DataFrame | None:
+    rows = run.validation()
+    if rows is None:
+        return None
+    kept = rows.loc[rows["split"] == "validation", ["label", *PROBABILITY_COLUMNS]]
+    if kept.empty or not kept["label"].isin(range(len(EXPRESSIONS))).all() or kept.isna().any(axis=None):
+        raise RunError(
+            f"{run.folder / 'validation.parquet'} holds no usable validation rows. Train the run again."
+        )
+    return kept.astype({"label": "int64"})
 
 
 def _check_types(run: Run, summary: RunSummary) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,12 +12,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from occlufer.analysis.core import temperature
 from occlufer.analysis.core.cells import Counted, by_cell, by_training, training_bootstrap
 from occlufer.analysis.core.conditions import condition_order
 from occlufer.analysis.core.metrics import records
 from occlufer.analysis.core.statistics import FaceBootstrap, Interval, percentile
 from occlufer.analysis.core.study import Block
-from occlufer.analysis.core.words import condition_phrase, percent
+from occlufer.analysis.core.trainings import Training
+from occlufer.analysis.core.words import condition_phrase, joined, percent
 from occlufer.analysis.sections.base import Section
 from occlufer.analysis.sections.drawing import (
     MARKERS,
@@ -33,7 +36,6 @@ from occlufer.runs import PROBABILITY_COLUMNS
 BINS = 15
 COVERAGES = tuple(np.round(np.arange(0.1, 1.01, 0.1), 1))
 _TOO_SURE = 0.1  # confidence minus accuracy that the first screen names
-_LEAST = 1e-12  # probability of the true class, for the logarithm
 
 
 class Calibration(Section):
@@ -43,6 +45,11 @@ class Calibration(Section):
 
     def make_tables(self) -> dict[str, pd.DataFrame]:
         summary, bins, risk = [], [], []
+        fitted = {
+            run.run.name: temperature.fit(run.validation[list(PROBABILITY_COLUMNS)], run.validation["label"])
+            for run in self.core.study.runs
+            if run.validation is not None
+        }
         for block, items in self.core.counted.items():
             bootstrap, _ = self.core.faces[block.dataset]
             for train, test in by_cell(items):
@@ -51,7 +58,11 @@ class Calibration(Section):
                 rows = [item.run.rows(test) for item in cell.values()]
                 if any(part[list(PROBABILITY_COLUMNS)].isna().any(axis=None) for part in rows):
                     continue
-                summary.append(name | _summary(list(cell.values()), rows, bootstrap))
+                row = name | _summary(list(cell.values()), rows, bootstrap, fitted)
+                row["temperature"] = float(
+                    np.mean([fitted.get(item.run.run.name, np.nan) for item in cell.values()])
+                )
+                summary.append(row | {"answered_as_bare": _answered_as_bare(items, cell, train, test)})
                 bins += [name | row for row in reliability(pd.concat(rows))]
                 risks = np.mean([risk_at(*_confidence(part)) for part in rows], axis=0)
                 risk += [name | {"coverage": c, "risk": r} for c, r in zip(COVERAGES, risks, strict=True)]
@@ -91,7 +102,7 @@ class Calibration(Section):
             f"{percent(row['accuracy'])} accuracy: too sure."
             for row in (records(rows[rows["train"] == "none"]) if len(rows) else [])
             if row["confidence"] - row["accuracy"] > _TOO_SURE
-        ]
+        ] + temperature_sentence(rows)
 
     def terms(self) -> list[tuple[str, str]]:
         return [(
@@ -99,7 +110,8 @@ class Calibration(Section):
             f"Mean of |accuracy − confidence| over {BINS} bins of equal width, weighted by their faces (Guo et "
             f"al., ICML "
             "2017). On few faces it is above zero also for a calibrated network, and its bootstrap interval "
-            "lies too high.",
+            "lies too high. Temperature: one number by which the logits are divided, fitted on the bare validation "
+            "faces of each network by likelihood.",
         )]  # fmt: skip
 
 
@@ -109,36 +121,79 @@ def _confidence(rows: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.boo
     return confidence_N, (rows["label"] == rows["prediction"]).to_numpy()
 
 
+def _answered_as_bare(
+    items: Sequence[Counted], cell: Mapping[Training, Counted], train: str, test: str
+) -> float:
+    """`answered_at` the error that the same networks make on bare faces, averaged; NaN without bare faces."""
+    bare = by_training(items, train, "none")
+    if test == "none" or not set(cell) <= set(bare):
+        return float("nan")
+    return float(np.mean([
+        answered_at(*_confidence(item.run.rows(test)), 1 - float(bare[training].cell.correct_N.mean()))
+        for training, item in cell.items()
+    ]))  # fmt: skip
+
+
 def bin_of(confidence_N: ArrayLike) -> NDArray[np.int64]:
     """Which of the bins (0, 1/15], (1/15, 2/15], ... a confidence lies in."""
     places = np.ceil(np.asarray(confidence_N) * BINS).astype(np.int64) - 1
     return np.asarray(np.clip(places, 0, BINS - 1), dtype=np.int64)
 
 
-def _summary(items: Sequence[Counted], parts: Sequence[pd.DataFrame], faces: FaceBootstrap) -> dict[str, Any]:
-    """ECE and NLL with intervals over faces (or people) and trainings."""
+def _summary(
+    items: Sequence[Counted], parts: Sequence[pd.DataFrame], faces: FaceBootstrap, fitted: Mapping[str, float]
+) -> dict[str, Any]:
+    """ECE and NLL with intervals over faces (or people) and trainings, before and after the temperature of each run."""
     trainings = training_bootstrap(items)
-    values: dict[str, dict[Any, tuple[float, NDArray[np.float64]]]] = {"ece": {}, "nll": {}}
+    values: dict[str, dict[Any, tuple[float, NDArray[np.float64]]]] = {}
     shares = []
     for item, rows in zip(items, parts, strict=True):
         confidence_N, correct_N = _confidence(rows)
-        gap_NK = np.zeros((len(rows), BINS))
-        gap_NK[np.arange(len(rows)), bin_of(confidence_N)] = correct_N - confidence_N
         probability_NK = rows[list(PROBABILITY_COLUMNS)].to_numpy(dtype=np.float64)
-        true_N = probability_NK[np.arange(len(rows)), rows["label"]]
-        loss_N = -np.log(np.clip(true_N, _LEAST, None))
-        sums_BK = faces.sums(np.column_stack([gap_NK, loss_N, np.ones(len(rows))]))
-        drawn_B = np.abs(sums_BK[:, :BINS]).sum(axis=1) / sums_BK[:, -1]
-        values["ece"][item.training] = float(np.abs(gap_NK.sum(axis=0)).sum() / len(rows)), drawn_B
-        values["nll"][item.training] = float(loss_N.mean()), sums_BK[:, -2] / sums_BK[:, -1]
+        found = _errors(probability_NK, rows["label"].to_numpy(), correct_N, faces, "")
+        if item.run.run.name in fitted:
+            cooled_NK = temperature.scaled(probability_NK, fitted[item.run.run.name])
+            found |= _errors(cooled_NK, rows["label"].to_numpy(), correct_N, faces, "_scaled")
+        for name, value in found.items():
+            values.setdefault(name, {})[item.training] = value
         shares.append((confidence_N.mean(), correct_N.mean()))
     row: dict[str, Any] = {"trainings": len(items)}
     row |= dict(zip(("confidence", "accuracy"), np.mean(shares, axis=0).tolist(), strict=True))
-    for name, found in values.items():
-        interval: Interval = percentile(*trainings.mix(found))
+    for name in ("ece", "nll", "ece_scaled", "nll_scaled"):
+        of_name = values.get(name, {})
+        missing = Interval(*(np.asarray(np.nan),) * 3)
+        interval = percentile(*trainings.mix(of_name)) if len(of_name) == len(items) else missing
         row |= {name: float(interval.value), f"{name}_low": float(interval.low),
                 f"{name}_high": float(interval.high)}  # fmt: skip
     return row
+
+
+def _errors(
+    probability_NK: NDArray[np.float64],
+    label_N: NDArray[np.int64],
+    correct_N: NDArray[np.bool_],
+    faces: FaceBootstrap,
+    suffix: str,
+) -> dict[str, tuple[float, NDArray[np.float64]]]:
+    """ECE and NLL, each as observed and in every resample of the faces."""
+    confidence_N = probability_NK.max(axis=1)
+    gap_NK = np.zeros((len(label_N), BINS))
+    gap_NK[np.arange(len(label_N)), bin_of(confidence_N)] = correct_N - confidence_N
+    loss_N = temperature.loss(probability_NK, label_N)
+    sums_BK = faces.sums(np.column_stack([gap_NK, loss_N, np.ones(len(label_N))]))
+    gaps_B = np.abs(sums_BK[:, :BINS]).sum(axis=1) / sums_BK[:, -1]
+    return {
+        f"ece{suffix}": (float(np.abs(gap_NK.sum(axis=0)).sum() / len(label_N)), gaps_B),
+        f"nll{suffix}": (float(loss_N.mean()), sums_BK[:, -2] / sums_BK[:, -1]),
+    }
+
+
+def answered_at(confidence_N: NDArray[np.float64], correct_N: NDArray[np.bool_], risk: float) -> float:
+    """The largest share of faces, most confident first, that can be answered with at most this share of errors."""
+    wrong_N = ~correct_N[np.argsort(-confidence_N, kind="stable")]
+    risks_N = np.cumsum(wrong_N) / np.arange(1, len(wrong_N) + 1)
+    within = np.flatnonzero(risks_N <= risk)
+    return float((within[-1] + 1) / len(wrong_N)) if len(within) else 0.0
 
 
 def reliability(rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -160,15 +215,48 @@ def risk_at(confidence_N: NDArray[np.float64], correct_N: NDArray[np.bool_]) -> 
 
 def calibration_grid(rows: pd.DataFrame) -> Grid:
     """Rows of the calibration table."""
+    suffixes = ["", "_scaled"] if rows["temperature"].notna().any() else [""]
     lines = [
         [Entry(row["train"]), Entry(row["test"]), Entry(percent(row["confidence"])), Entry(percent(row["accuracy"])),
-         Entry(f"{100 * row['ece']:.1f}", bounds(row["ece_low"], row["ece_high"])),
-         Entry(f"{row['nll']:.2f}", f"{row['nll_low']:.2f}–{row['nll_high']:.2f}")]
+         *(entry for suffix in suffixes for entry in _error_entries(row, suffix)),
+         Entry(percent(row["answered_as_bare"]))]
         for row in records(rows)
     ]  # fmt: skip
-    header = ["trained on", "tested on", "confidence", "accuracy", "ECE, points", "NLL, nats"]
-    caption = "Means over trainings, with 95 % intervals over test faces (or people) and trainings."
+    header = ["trained on", "tested on", "confidence", "accuracy", "ECE, points", "NLL, nats",
+              *(["ECE, temperature", "NLL, temperature"] if len(suffixes) > 1 else []),
+              "answered as well as bare"]  # fmt: skip
+    caption = (
+        "Means over trainings, with 95 % intervals over test faces (or people) and trainings. Answered as well as "
+        "bare: share of faces, the most confident first, that can be answered with no more errors than all bare faces."
+    )
     return Grid(caption, header, lines, "calibration", heads=2)
+
+
+def _error_entries(row: dict[str, Any], suffix: str) -> list[Entry]:
+    ece, nll = f"ece{suffix}", f"nll{suffix}"
+    if math.isnan(row[ece]):
+        return [Entry("–"), Entry("–")]
+    return [
+        Entry(f"{100 * row[ece]:.1f}", bounds(row[f"{ece}_low"], row[f"{ece}_high"])),
+        Entry(f"{row[nll]:.2f}", f"{row[f'{nll}_low']:.2f}–{row[f'{nll}_high']:.2f}"),
+    ]
+
+
+def temperature_sentence(rows: pd.DataFrame) -> list[str]:
+    """What a temperature fitted on bare validation faces does to networks trained on bare faces, there and covered."""
+    plain = {row["test"]: row for row in (records(rows[rows["train"] == "none"]) if len(rows) else [])}
+    bare = plain.pop("none", None)
+    if bare is None or math.isnan(bare["temperature"]) or not plain:
+        return []
+
+    def change(row: dict[str, Any]) -> str:
+        return f"from {100 * row['ece']:.1f} to {100 * row['ece_scaled']:.1f} points"
+
+    covered = joined([f"{condition_phrase(test)} {change(row)}" for test, row in plain.items()])
+    return [
+        f"A temperature fitted on bare validation faces ({bare['temperature']:.2f}) takes their calibration error on "
+        f"bare test faces {change(bare)}, on {covered}."
+    ]
 
 
 def reliability_figure(bins: pd.DataFrame, theme: Theme) -> Figure:
