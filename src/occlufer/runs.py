@@ -237,15 +237,11 @@ class Run:
         try:
             frame = pd.read_parquet(path)
         except Exception as error:  # pyarrow raises its own family for damaged files
-            raise RunError(
-                f"{path} cannot be read ({error}). Run `occlufer evaluate` on this run."
-            ) from error
+            raise RunError(f"{path} cannot be read ({error}). Run `occlufer evaluate` on it.") from error
         frame = frame.assign(**{name: None for name in _SINCE_THEN if name not in frame.columns})
         missing = [name for name in PREDICTION_COLUMNS if name not in frame.columns]
         if missing:
-            raise RunError(
-                f"{path} lacks the columns {', '.join(missing)}; it was written by another version."
-            )
+            raise RunError(f"{path} lacks the columns {', '.join(missing)}: of another version.")
         odd = [name for name in frame["condition"].unique() if str(name) != printable(str(name))]
         if odd:
             raise RunError(f"{path} cannot be read (conditions with control characters: {odd}).")

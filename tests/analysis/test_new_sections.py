@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import log_loss, precision_recall_fscore_support
+from scipy import stats
+from sklearn.metrics import balanced_accuracy_score, log_loss, precision_recall_fscore_support
 
 import fakes_runs
 from occlufer.analysis.core import temperature
@@ -64,6 +65,41 @@ def test_retention_recovery_and_price(folder: Path, tables) -> None:
     assert row["price"] == pytest.approx(accuracy(folder, "mixed", "none") - bare)
     assert row["retention_low"] < row["retention"] < row["retention_high"]
     assert row["recovery_low"] < row["recovery"] < row["recovery_high"]
+    balanced = [
+        np.mean(
+            [
+                balanced_accuracy_score(part["label"], part["prediction"])
+                for part in _parts(folder, train, test)
+            ]
+        )
+        for train, test in (("mixed", "mask"), ("none", "none"))
+    ]
+    assert row["retention_balanced"] == pytest.approx((balanced[0] - 1 / 7) / (balanced[1] - 1 / 7))
+
+
+def _parts(folder: Path, train: str, test: str) -> list[pd.DataFrame]:
+    return [rows[rows["condition"] == test] for rows in stored(folder, train)]
+
+
+def test_intervals_of_shares_and_prices_by_hand_for_one_training(tmp_path: Path) -> None:
+    """The delta method: the variance of (a - r b) / mean(b) over faces, r the ratio of the means."""
+    for train in ("none", "mixed"):
+        fakes_runs.make_run(tmp_path / "s", condition=train, tests=("none", "mask"), n=140)
+    table = tables_of(make_sections(Core(load_study(tmp_path / "s"), resamples=5)))["recovery"]
+    row = table.set_index(["train", "test"]).loc[("mixed", "mask")]
+    correct = {
+        (train, test): (part["label"] == part["prediction"]).to_numpy().astype(float)
+        for train in ("none", "mixed")
+        for test in ("none", "mask")
+        for part in _parts(tmp_path / "s", train, test)
+    }
+    won, lost = (correct[place] - correct["none", "mask"] for place in (("mixed", "mask"), ("none", "none")))
+    ratio = won.mean() / lost.mean()
+    interval = stats.ttest_1samp((won - ratio * lost) / lost.mean() + ratio, 0).confidence_interval()
+    assert row["recovery"] == pytest.approx(ratio)
+    assert (row["recovery_low"], row["recovery_high"]) == pytest.approx((interval.low, interval.high))
+    price = stats.ttest_rel(correct["mixed", "none"], correct["none", "none"]).confidence_interval()
+    assert (row["price_low"], row["price_high"]) == pytest.approx((price.low, price.high))
 
 
 def test_the_findings_name_the_mixture_and_its_price(sections) -> None:
