@@ -241,7 +241,7 @@ class Run:
         frame = frame.assign(**{name: None for name in _SINCE_THEN if name not in frame.columns})
         missing = [name for name in PREDICTION_COLUMNS if name not in frame.columns]
         if missing:
-            raise RunError(f"{path} lacks the columns {', '.join(missing)}: of another version.")
+            raise RunError(f"{path} lacks the columns {', '.join(missing)}; it is of another version.")
         odd = [name for name in frame["condition"].unique() if str(name) != printable(str(name))]
         if odd:
             raise RunError(f"{path} cannot be read (conditions with control characters: {odd}).")
