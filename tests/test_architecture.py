@@ -68,7 +68,7 @@ ALLOWED: dict[str, set[str]] = {
     "datasets": {"datasets", "progress", "types", "files", "synthesis", "quiet"},
     "data": {"data", "datasets", "landmarks.cache", "occlusion", "types", "files"},
     "restoration": {"restoration", "types", "landmarks.topology", "landmarks.geometry"},
-    "learning": {"learning", "types", "files"},
+    "learning": {"learning", "progress", "types", "files"},
     # What the two published studies need: built by YAML, and read by the report.
     "studies": {
         "studies",
@@ -76,6 +76,7 @@ ALLOWED: dict[str, set[str]] = {
         "occlusion",
         "landmarks.topology",
         "learning.models.timm_network",
+        "learning.models.weights",
         "learning.schedules",
         "types",
     },

@@ -8,7 +8,8 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from occlufer.learning.models.timm_network import HUB, load_weights, timm_network
+from occlufer.learning.models.timm_network import HUB, timm_network
+from occlufer.learning.models.weights import load_weights
 from occlufer.types import ConfigError
 
 _REDUCTION = 32  # pixels of the image for one cell of the last map, in all backbones of the study

@@ -12,6 +12,7 @@ from occlufer.building import build
 from occlufer.console import say
 from occlufer.inference.network import fill, scored_checkpoint
 from occlufer.learning.callbacks import History
+from occlufer.learning.models.weights import unused_weights
 from occlufer.runs import Run
 from occlufer.tasks.assemble import (
     check_parts,
@@ -61,6 +62,8 @@ def _train(run: Run, settings: dict[str, Any]) -> float:
         data = make_datamodule(settings, faces, cache, settings["condition_occluders"])
         data.require("train", "validation", "test")
 
+        if said := unused_weights(settings["model"]):
+            say(said)
         pl.seed_everything(settings["seed"], verbose=False)
         classifier = make_classifier(settings, data.class_counts())
         data.pairs = classifier.objective.wants_pairs

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import timm
-import torch
 from torch import nn
 
+from occlufer.learning.models.weights import load_weights
 from occlufer.types import ConfigError, unknown_name
 
 HUB = "hub"
@@ -30,9 +29,8 @@ def timm_network(
         num_classes: width of the head.
         backbone: timm's name of the network (`timm.list_models()`), or `hf_hub:owner/name`.
         in_chans: 1 or 3; pretrained RGB stems are summed over the channels for grey (timm's rule).
-        pretrained: None for a random state; "hub" for timm's published weights (needs a network or their cache); or the
-            path of a state dict, read as tensors only, whose head is dropped when its width differs. The path may be
-            a folder that holds BACKBONE.pth or BACKBONE.safetensors.
+        pretrained: None for a random state; "hub" for timm's published weights (needs a network or their cache); or
+            weights of one's own, see `weights.load_weights`.
         drop_rate: dropout before the head, 0..1.
         options: more arguments of that network, such as {"drop_path_rate": 0.1}.
 
@@ -72,77 +70,3 @@ def _short(text: str, most: int = 600) -> str:
         if len(text) <= most
         else f"{text[:most]} ... (`python -c 'import timm; print(timm.list_models())'`)"
     )
-
-
-def load_weights(network: nn.Module, given: str, backbone: str) -> None:
-    """Fill a timm network from a state dict on disk; head and stem are fitted as timm does for its own weights.
-
-    Args:
-        network: made by `timm.create_model(backbone)`.
-        given: the file, or a folder that holds one named after the backbone.
-        backbone: timm's name of the network.
-
-    Raises:
-        ConfigError: a file that is missing, holds more than tensors, or lacks what the network needs besides its head:
-            weights, or the statistics of a normalisation.
-    """
-    path = Path(given).expanduser()
-    if path.is_dir():
-        named = [path / f"{backbone}{ending}" for ending in (".pth", ".safetensors")]
-        path = next((file for file in named if file.is_file()), named[0])
-    if not path.is_file():
-        raise ConfigError(
-            f"model.pretrained: there is no file {path}. Give null, hub, or the path of a state dict."
-        )
-    try:
-        state = timm.models.load_state_dict(str(path), weights_only=True)
-    except Exception as error:  # torch, pickle and safetensors each raise their own
-        raise ConfigError(
-            f"model.pretrained: {path} is not a state dict that can be read as tensors only ({error}). "
-            "Save it with `torch.save(network.state_dict(), PATH)` or as .safetensors."
-        ) from error
-    state = _fit(network, state)
-    wanted = network.state_dict()
-    fitting = {
-        name: value for name, value in state.items() if name in wanted and wanted[name].shape == value.shape
-    }
-    # Buffers too: without its statistics a batch normalisation would do something else with the right weights. The
-    # count of batches steers nothing, and older files lack it.
-    weights = [name for name in wanted if not name.endswith("num_batches_tracked")]
-    loaded = [name for name in weights if name in fitting]
-    if len(loaded) < 0.5 * len(weights):
-        raise ConfigError(
-            f"model.pretrained: {path} fits {len(loaded)} of the {len(weights)} tensors of this network, such as "
-            f"{_names(wanted)}; it holds {_names(state)}. Is it the state dict of another backbone?"
-        )
-    head = _head_names(network)
-    missing = [name for name in weights if name not in fitting and name not in head]
-    if missing:
-        raise ConfigError(
-            f"model.pretrained: {path} lacks {len(missing)} tensors besides the head, such as {_names(missing)}. "
-            "Is it the state dict of another backbone?"
-        )
-    network.load_state_dict(fitting, strict=False)
-
-
-def _fit(network: nn.Module, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The state with the weights of the first convolution summed for a grey network, or repeated for an RGB one."""
-    config = getattr(network, "pretrained_cfg", {}) or {}
-    stems = config.get("first_conv") or ()
-    for stem in (stems,) if isinstance(stems, str) else stems:
-        name = f"{stem}.weight"
-        module_weight = network.state_dict().get(name)
-        if name in state and module_weight is not None and state[name].shape[1] != module_weight.shape[1]:
-            state[name] = timm.models.adapt_input_conv(module_weight.shape[1], state[name])
-    return state
-
-
-def _head_names(network: nn.Module) -> set[str]:
-    config = getattr(network, "pretrained_cfg", {}) or {}
-    heads = config.get("classifier") or ()
-    heads = (heads,) if isinstance(heads, str) else tuple(heads)
-    return {f"{head}.{leaf}" for head in heads for leaf in ("weight", "bias")}
-
-
-def _names(names: Any) -> str:
-    return ", ".join(list(names)[:3])
