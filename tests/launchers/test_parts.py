@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import subprocess
 import sys
 import time
@@ -190,6 +191,52 @@ def test_names_that_look_like_markup_are_shown(tmp_path):
         assert part in text
 
 
+def test_a_log_says_how_far_the_jobs_are_and_how_long_the_rest_takes(tmp_path, monkeypatch, capsys):
+    clock = [0.0]
+    monkeypatch.setattr("occlufer.launchers.board.time.monotonic", lambda: clock[0])
+    settings = {"trainer": {"max_epochs": 4}}
+    jobs = [
+        Job(number, (), label=f"seed={number}", run=Run(tmp_path / f"r{number}"), settings=settings)
+        for number in range(4)
+    ]
+    history, log = tmp_path / "r0" / "history.csv", tmp_path / "logs" / "r1.log"
+    for path in (history, log):
+        path.parent.mkdir()
+    log.write_text("--- noon\nDrawing faces: 7 of 21\n")
+    board = Board(jobs)
+    for job in jobs[:2]:
+        job.phase = Phase.RUNNING
+        board.told(job)
+    board.refresh()
+    assert math.isnan(board.seconds_left())
+    clock[0] = 40.0
+    history.write_text("epoch,val_f1_macro,seconds\n0,0.25,30\n1,0.25,30\n")
+    board.refresh()
+    said = capsys.readouterr().err
+    # 80 s a job: 40 for each of those that run, and 80 for each that waits, two at a time.
+    assert "4 jobs: 2 waiting, 2 running, about 0:02:00 left" in said.replace("\n", " ")
+    assert "seed=0: epoch 2 of 4; seed=1: Drawing faces: 7 of 21" in said.replace("\n", " ")
+    board.refresh()
+    assert capsys.readouterr().err == "", "not at every look"
+    clock[0], jobs[0].phase = 100.0, Phase.DONE
+    board.told(jobs[0])
+    assert board.seconds_left() == 200.0, "as long as the one that is done"
+
+
+def test_a_job_that_goes_on_takes_what_its_other_epochs_take(tmp_path, monkeypatch):
+    clock, run = [0.0], Run(tmp_path / "r")
+    monkeypatch.setattr("occlufer.launchers.board.time.monotonic", lambda: clock[0])
+    run.folder.mkdir()
+    rows = [f"{epoch},0.1,{epoch}\n" for epoch in range(8)]
+    (run.folder / "history.csv").write_text("epoch,val_f1_macro,seconds\n" + "".join(rows[:5]))
+    job = Job(0, (), run=run, settings={"trainer": {"max_epochs": 10}}, phase=Phase.RUNNING)
+    board = Board([job])
+    board.told(job)
+    clock[0] = 30.0
+    (run.folder / "history.csv").write_text("epoch,val_f1_macro,seconds\n" + "".join(rows))
+    assert board.seconds_left() == pytest.approx(20.0)
+
+
 def test_the_live_table_shows_how_far_a_running_job_is(tmp_path):
     run = Run(tmp_path / "run")
     run.folder.mkdir()
@@ -215,5 +262,5 @@ def test_the_live_table_shows_how_far_a_running_job_is(tmp_path):
         "0.500",
         "0:01:00",
     ]
-    assert "0 of 8" in text
+    assert "begins" in text
     assert "seed=2" not in text, "what waits is only counted"
