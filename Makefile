@@ -29,16 +29,18 @@ lint: $(STAMP)  ## ruff: rules and format
 types: $(STAMP)  ## strict mypy on src
 	$(BIN)/mypy
 
-tests: $(STAMP)  ## pytest
-	$(BIN)/pytest $(ARGS)
+tests: $(STAMP)  ## pytest, two processes (ARGS="-n 0 ...": in one)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 test: lint types tests  ## lint, types and tests
 
-smoke: $(STAMP)  ## a small study from nothing to its report, in minutes
+smoke: $(STAMP)  ## small studies from nothing to their reports, in a minute
 	sh scripts/smoke.sh $(BIN)
 
 reproduce: $(STAMP)  ## the main job: sweep none/mask/headset, end in a report (DATASET=fer2013 ROOT=DIR: real faces)
+	@echo "Step 1 of 2: trainings, two at a time on two cores; it says how far they are."
 	$(BIN)/occlufer train -m experiment=$(EXPERIMENT) hydra/launcher=local $(if $(ROOT),dataset.root='$(ROOT)') $(ARGS)
+	@echo "Step 2 of 2: the report."
 	$(BIN)/occlufer report study=$(EXPERIMENT)
 
 figures: $(STAMP)  ## draw the pictures of README.md again

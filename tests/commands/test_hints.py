@@ -1,4 +1,5 @@
 import shlex
+from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -20,6 +21,21 @@ def test_the_nearest_spelling_is_named(words: list[str], message: str):
     hint = spelling_hint("train", words)
     assert hint is not None
     assert message in hint
+
+
+def test_a_search_that_is_not_there_is_told_with_what_to_use():
+    hint = spelling_hint("train", ["-m", "hydra/sweeper=optuna", "seed=0,1"])
+    assert hint is not None
+    assert "docs/scaling.md" in hint
+    assert (Path(__file__).parents[2] / "docs" / "scaling.md").is_file()
+    assert spelling_hint("train", ["-m", "hydra/sweeper=basic", "hydra/launcher=basic"]) is None
+
+
+def test_dashes_of_a_wandb_agent_are_told_with_what_it_wants():
+    with pytest.raises(ConfigError, match=r"settings have none: optimizer\.lr=0\.1\..*args_no_hyphens"):
+        readable(["seed=1", "--optimizer.lr=0.1"])
+    flags = ["--config-dir=own", "--config-dir", "--a=b", "--info=plugins", "--cfg=job", "--multirun"]
+    assert readable(["seed=1", *flags]) == ["seed=1", *flags]
 
 
 def test_what_is_known_has_no_hint():

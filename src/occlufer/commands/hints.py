@@ -28,6 +28,11 @@ _WITH_VALUE = (
     "--cfg",
     "-c",
 )
+_FLAGS = (*_WITH_VALUE, "--info", "--experimental-rerun")
+_SEARCHES = (
+    " OccluFER has no search over an objective, as Hydra's plugin for Optuna is no longer kept up: docs/scaling.md shows "
+    "how to search with Optuna itself, or with a wandb sweep."
+)
 
 
 def readable(words: Sequence[str]) -> list[str]:
@@ -39,6 +44,11 @@ def readable(words: Sequence[str]) -> list[str]:
     parser, overrides, flags = OverridesParser.create(), [], []
     for before, word in zip(("", *words), words, strict=False):
         name, equals, value = word.partition("=")
+        if equals and name.startswith("--") and name not in _FLAGS and before not in _WITH_VALUE:
+            raise ConfigError(
+                f"{word} begins with dashes, and settings have none: {name[2:]}={value}. A wandb sweep writes them so "
+                "with ${args_no_hyphens} in its command: [occlufer, train, '${args_no_hyphens}']."
+            )
         if word.startswith("-") or before in _WITH_VALUE or not (equals or word.startswith("~")):
             flags.append(word)
             continue
@@ -89,8 +99,9 @@ def spelling_hint(config_name: str, words: Sequence[str]) -> str | None:
     for name, _, value in pairs:
         if name not in groups or "," in value or value == "null":
             continue
-        if value not in (known := group_options(name, folders)):
-            return _hint(f"option of {name}", value, known)
+        known = (*group_options(name, folders), *(("basic",) if name.startswith("hydra/") else ()))
+        if value not in known:
+            return _hint(f"option of {name}", value, known) + (_SEARCHES if name == "hydra/sweeper" else "")
         chosen.append(f"{name}={value}")
     with contextlib.suppress(Exception):  # what cannot be composed for another reason was told by Hydra
         GlobalHydra.instance().clear()
