@@ -80,6 +80,34 @@ def test_an_image_that_was_not_looked_at_is_an_error_that_says_what_to_do(cache:
         cache.landmarks(digest(5))
 
 
+def test_many_are_read_in_portions_as_each_is_alone(cache, monkeypatch):
+    fill(cache, *range(11))
+    monkeypatch.setattr(cache_module, "_PORTION", 3)
+    wanted = [digest(number) for number in (7, 2, 0, 5, 10, 9, 4, 0)]
+    places, portions = [], list(cache.found(wanted))
+    assert [len(at) for at, _, _ in portions] == [3, 3]
+    for at, points_BN3, sizes_B2 in portions:
+        places += at.tolist()
+        for place, points_N3, size in zip(at, points_BN3, sizes_B2, strict=True):
+            np.testing.assert_array_equal(points_N3, cache.landmarks(wanted[place]))
+            assert tuple(size) == cache.image_hw(wanted[place])
+    assert sorted(places) == [0, 2, 4, 5, 6, 7], "those with a face"
+    assert cache.stages(wanted)[0] == [cache.stage(each) for each in wanted]
+    assert cache.stages([]) == ([], pytest.approx([]))
+    for many in (cache.stages, lambda digests: list(cache.found(digests))):
+        with pytest.raises(LandmarkError, match="occlufer prepare"):
+            many([digest(0), digest(99)])
+
+
+def test_points_that_changed_on_disk_are_told_among_many(cache):
+    fill(cache, 0, 1)
+    with (cache.path / "points.f32").open("r+b") as points:
+        points.seek(ROW_BYTES + 8)
+        points.write(b"oops")
+    with pytest.raises(LandmarkError, match=f"{digest(1).hex()} have changed on disk"):
+        list(cache.found([digest(0), digest(1)]))
+
+
 def test_other_settings_are_another_cache(cache: LandmarkCache, tmp_path: Path) -> None:
     fill(cache, 0)
     assert not LandmarkCache(tmp_path, "other").contains(digest(0))

@@ -14,7 +14,7 @@ from occlufer.occlusion.controls import Box
 from occlufer.occlusion.mask import FaceMask
 from occlufer.occlusion.mixed import Mixed
 from occlufer.occlusion.none import NoOcclusion
-from occlufer.occlusion.promise import check_covers, falls_short, is_in_image, promised_share
+from occlufer.occlusion.promise import are_in_image, check_covers, falls_short, is_in_image, promised_share
 from occlufer.occlusion.scores import covered_share
 from occlufer.occlusion.templates.own import MASK_POINTS, OwnMask, read_picture
 from occlufer.occlusion.templates.surgical import Surgical
@@ -41,6 +41,15 @@ def test_faces_that_are_there_are_there(shift):
 @pytest.mark.parametrize("shift", [(-100, 0), (60, 0), (0, 45), (0, -60), (1000, 1000)])
 def test_a_face_whose_eyes_nose_or_mouth_are_cut_off_is_not(shift):
     assert not is_in_image(frontal_landmarks(100) + np.array([*shift, 0], np.float32), (100, 100))
+
+
+def test_many_faces_are_judged_as_each_is_alone():
+    shifts = np.random.default_rng(0).uniform(-80, 80, (60, 2))
+    faces = np.stack([frontal_landmarks(100) + np.array([*shift, 0], np.float32) for shift in shifts])
+    sizes = np.random.default_rng(1).integers(60, 140, (60, 2))
+    alone = [is_in_image(face, (int(h), int(w))) for face, (h, w) in zip(faces, sizes, strict=True)]
+    assert are_in_image(faces, sizes).tolist() == alone
+    assert 5 < sum(alone) < 55
 
 
 def test_the_promise_is_the_share_of_a_frontal_face_under_the_same_draw():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, final
@@ -25,10 +24,12 @@ from occlufer.data.view import View
 from occlufer.datasets.base import NOT_IN_DATASET, FaceDataset
 from occlufer.landmarks.cache import LandmarkCache
 from occlufer.occlusion.base import Occluder
-from occlufer.occlusion.promise import check_covers, is_in_image
+from occlufer.occlusion.promise import are_in_image, check_covers
 from occlufer.types import EXPRESSIONS, SPLITS, BoolArray, ConfigError, DatasetError, ImageError, IntArray
 
 _UNREADABLE = "the image cannot be read"
+_NOT_LOOKED_AT = "no landmarks were looked for"
+_OUTSIDE = "eyes, nose or mouth lie outside the image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,8 +254,19 @@ def usable_faces(faces: FaceDataset, cache: LandmarkCache) -> BoolArray:
 
 def reasons_left_out(faces: FaceDataset, cache: LandmarkCache) -> NDArray[np.object_]:
     """For each face why it is in no condition, or "": an array of text (len(faces),)."""
-    reason = _why_unreadable if faces.covered else functools.partial(_why_without_landmarks, cache)
-    return np.array([reason(faces, index) for index in range(len(faces))], dtype=object)
+    if faces.covered:
+        return np.array([_why_unreadable(faces, index) for index in range(len(faces))], dtype=object)
+    digests = [_digest(faces, index) for index in range(len(faces))]
+    known = [index for index, digest in enumerate(digests) if digest is not None and cache.contains(digest)]
+    reasons = np.array(
+        [_UNREADABLE if digest is None else _NOT_LOOKED_AT for digest in digests], dtype=object
+    )
+    looked_at = [digest for index in known if (digest := digests[index]) is not None]
+    reasons[known] = cache.stages(looked_at)[0]
+    for places, landmarks_BN3, hw_B2 in cache.found(looked_at):
+        inside_B = are_in_image(landmarks_BN3, hw_B2)
+        reasons[np.array(known)[places]] = np.where(inside_B, "", _OUTSIDE).astype(object)
+    return reasons
 
 
 def _why_unreadable(faces: FaceDataset, index: int) -> str:
@@ -266,19 +278,11 @@ def _why_unreadable(faces: FaceDataset, index: int) -> str:
     return ""
 
 
-def _why_without_landmarks(cache: LandmarkCache, faces: FaceDataset, index: int) -> str:
+def _digest(faces: FaceDataset, index: int) -> bytes | None:
     try:
-        digest = faces.content_digest(index)
+        return faces.content_digest(index)
     except ImageError:
-        return _UNREADABLE
-    if not cache.contains(digest):
-        return "no landmarks were looked for"
-    landmarks_N3 = cache.landmarks(digest)
-    if landmarks_N3 is None:
-        return cache.stage(digest)
-    if not is_in_image(landmarks_N3, cache.image_hw(digest)):
-        return "eyes, nose or mouth lie outside the image"
-    return ""
+        return None
 
 
 def coverage_table(faces: FaceDataset, usable: BoolArray) -> pd.DataFrame:

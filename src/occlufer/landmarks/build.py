@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from occlufer.landmarks.cache import CacheRecord, LandmarkCache
 from occlufer.landmarks.detector import MISSED_TURNED, MISSED_UNREADABLE, DetectorSettings, LandmarkDetector
 from occlufer.landmarks.model import model_file
@@ -122,11 +124,12 @@ def build_landmarks(
             ) as results:
                 looked_at = _store(results, len(tasks), cache, on_progress, notes)
     cache.refresh()
-    stages = Counter(MISSED_UNREADABLE if digest is None else cache.stage(digest) for digest in digests)
+    seen = [index for index, digest in enumerate(digests) if digest is not None]
+    named, others = cache.stages([digest for digest in digests if digest is not None])
+    stages = Counter(named) + Counter({MISSED_UNREADABLE: len(digests) - len(seen)})
     seconds = time.monotonic() - started
-    seen = [(index, digest) for index, digest in enumerate(digests) if digest is not None]
-    turned = tuple(index for index, digest in seen if cache.stage(digest) == MISSED_TURNED)
-    several = tuple(index for index, digest in seen if cache.others(digest))
+    turned = tuple(index for index, stage in zip(seen, named, strict=True) if stage == MISSED_TURNED)
+    several = tuple(seen[place] for place in np.flatnonzero(others))
     return BuildReport(
         dict(sorted(stages.items())), known, looked_at, seconds, used, tuple(notes), turned, several
     )

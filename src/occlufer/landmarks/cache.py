@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from occlufer.files import locked, storage_error
-from occlufer.types import LANDMARK_COUNT, FloatArray, LandmarkError
+from occlufer.types import LANDMARK_COUNT, FloatArray, IntArray, LandmarkError
 
 MAGIC = b"occlufer-lmk-01\n"
 RECORD = np.dtype(
@@ -46,6 +46,8 @@ _FORMER_NAMES = {
     "A": "wide border", "B": "black border", "D": "wide border, unsure", "E": "black border, unsure",
 }  # fmt: skip
 """What the stages of the shipped cascade were called in caches of before November 2026."""
+_INDEX, _POINTS = "index.bin", "points.f32"
+_PORTION = 2048  # images whose points are read at once, 11 MB
 ROW_BYTES = LANDMARK_COUNT * 3 * 4
 _CHECKED_BYTES = RECORD.itemsize - 4
 _DAMAGED = -2  # the row of a record whose checksum is wrong, in memory only
@@ -115,11 +117,49 @@ class LandmarkCache:
         """
         landmarks_N3 = self._points_at(self._record(digest))
         if landmarks_N3 is False:
-            raise LandmarkError(
-                f"The landmarks of the image with digest {digest.hex()} have changed on disk (cache {self.path}). "
-                "`occlufer prepare` with the same settings looks at this image again."
-            )
+            raise self._changed(digest)
         return landmarks_N3
+
+    def found(self, digests: Sequence[bytes]) -> Iterator[tuple[IntArray, FloatArray, IntArray]]:
+        """The landmarks of many images in portions: places in `digests`, float32 (B, 468, 3), and image sizes (B, 2).
+
+        Images without a face are passed over. A portion is forgotten before the next is read: those of half a million
+        images are 2.5 GB. Raises `LandmarkError` as `landmarks` does.
+        """
+        records = self._records_of(digests)
+        places = np.flatnonzero(records["row"] >= 0)
+        places = places[np.argsort(records["row"][places], kind="stable")]
+        for start in range(0, len(places), _PORTION):
+            at = places[start : start + _PORTION]
+            points = np.memmap(
+                self.path / _POINTS, dtype="<f4", mode="r", shape=(self._rows, LANDMARK_COUNT, 3)
+            )
+            landmarks_BN3: FloatArray = np.array(points[records["row"][at]], np.float32)
+            del points  # what was read of it no longer counts as ours
+            for place, points_N3, check in zip(at, landmarks_BN3, records["row_check"][at], strict=True):
+                if zlib.crc32(points_N3) != check:
+                    raise self._changed(digests[place])
+            sizes_B2 = np.stack([records["height"][at], records["width"][at]], axis=1).astype(np.int64)
+            yield at, landmarks_BN3, sizes_B2
+
+    def stages(self, digests: Sequence[bytes]) -> tuple[list[str], IntArray]:
+        """`stage` and `others` of many images: names, and numbers (len(digests),)."""
+        kinds, kind = np.unique(self._records_of(digests)["stage"], return_inverse=True)
+        known = [self._named(bytes(name)) for name in kinds]
+        others = np.array([count for _, count in known], np.int64)[kind] if known else np.empty(0, np.int64)
+        return [known[place][0] for place in kind], others
+
+    def _records_of(self, digests: Sequence[bytes]) -> NDArray[np.void]:
+        for digest in digests:
+            if digest not in self._position:
+                self._record(digest)  # says what is missing
+        return self._records[[self._position[digest] for digest in digests]]
+
+    def _changed(self, digest: bytes) -> LandmarkError:
+        return LandmarkError(
+            f"The landmarks of the image with digest {digest.hex()} have changed on disk (cache {self.path}). "
+            "`occlufer prepare` with the same settings looks at this image again."
+        )
 
     def _points_at(self, record: np.void) -> FloatArray | Literal[False] | None:
         """A copy of what a record points to; None where there is no face, False where it has changed on disk."""
@@ -132,16 +172,17 @@ class LandmarkCache:
 
     def stage(self, digest: bytes) -> str:
         """Which stage found the face, or "missed: ..."; raises `LandmarkError` if it was never looked at."""
-        name = self._stored_stage(digest)[0]
-        return _FORMER_NAMES.get(name, name)
+        return self._named(bytes(self._record(digest)["stage"]))[0]
 
     def others(self, digest: bytes) -> int:
         """How many further faces the image shows; 0 too where nobody asked."""
-        return self._stored_stage(digest)[1]
+        return self._named(bytes(self._record(digest)["stage"]))[1]
 
-    def _stored_stage(self, digest: bytes) -> tuple[str, int]:
-        name, _, others = bytes(self._record(digest)["stage"]).decode().partition(_OTHERS)
-        return name, int(others or 0)
+    @staticmethod
+    def _named(stored: bytes) -> tuple[str, int]:
+        """The name of a stage and the number of further faces, of what a record holds."""
+        name, _, others = stored.decode().partition(_OTHERS)
+        return _FORMER_NAMES.get(name, name), int(others or 0)
 
     def image_hw(self, digest: bytes) -> tuple[int, int]:
         """Height and width of the image that the landmarks belong to; (0, 0) when it could not be read."""
@@ -161,7 +202,7 @@ class LandmarkCache:
 
     def refresh(self) -> None:
         """Take in what a writer has appended since."""
-        index, points = self.path / "index.bin", self.path / "points.f32"
+        index, points = self.path / _INDEX, self.path / _POINTS
         try:
             size = index.stat().st_size if index.is_file() else 0
             if size < self._end:  # the folder was deleted or cut: begin again
@@ -186,8 +227,8 @@ class LandmarkCache:
             return
         rows, entries = self._encode(batch)
         try:
-            _append(self.path / "points.f32", self._rows * ROW_BYTES, rows)
-            _append(self.path / "index.bin", self._end, entries if self._end else MAGIC + entries)
+            _append(self.path / _POINTS, self._rows * ROW_BYTES, rows)
+            _append(self.path / _INDEX, self._end, entries if self._end else MAGIC + entries)
         except OSError as error:
             with contextlib.suppress(OSError):
                 self._cut_torn_tail()
@@ -294,7 +335,7 @@ class LandmarkCache:
     def _cut_torn_tail(self) -> int:
         """Cut both files to what the records say; returns the bytes cut."""
         cut = 0
-        for name, size in (("index.bin", self._end), ("points.f32", self._rows * ROW_BYTES)):
+        for name, size in ((_INDEX, self._end), (_POINTS, self._rows * ROW_BYTES)):
             path = self.path / name
             found = path.stat().st_size if path.is_file() else 0
             if found > size:

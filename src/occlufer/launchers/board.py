@@ -1,4 +1,4 @@
-"""What a sweep shows while it runs, as a table on a terminal and in lines elsewhere: what is done, how long it takes."""
+"""What a sweep shows while it runs, a table on a terminal, lines elsewhere: what is done, how long the rest takes."""
 
 from __future__ import annotations
 

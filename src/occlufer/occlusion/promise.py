@@ -12,7 +12,7 @@ from occlufer.occlusion.base import Occluder
 from occlufer.occlusion.mixed import Mixed
 from occlufer.occlusion.none import NoOcclusion
 from occlufer.occlusion.scores import covered_share
-from occlufer.types import ConfigError, FloatArray, seeded_rng
+from occlufer.types import BoolArray, ConfigError, FloatArray, IntArray, seeded_rng
 
 KEPT = 0.1
 """An occluder falls short on a face where it covers less than this part of what it covers of a frontal face."""
@@ -27,9 +27,15 @@ def is_in_image(landmarks_N3: FloatArray, image_hw: tuple[int, int]) -> bool:
 
     Other faces cannot be covered by a mask or a headset, and hardly show an expression.
     """
-    x, y = landmarks_N3[:, 0], landmarks_N3[:, 1]
-    inside_N = (x >= 0) & (x < image_hw[1]) & (y >= 0) & (y < image_hw[0])
-    return all(inside_N[region].mean() >= 0.5 for region in _REGIONS)
+    return bool(are_in_image(landmarks_N3[None], np.array([image_hw]))[0])
+
+
+def are_in_image(landmarks_BN3: FloatArray, image_hw_B2: IntArray) -> BoolArray:
+    """`is_in_image` of many faces, bool (B,)."""
+    x, y = landmarks_BN3[..., 0], landmarks_BN3[..., 1]
+    height_B1, width_B1 = image_hw_B2[:, :1], image_hw_B2[:, 1:]
+    inside_BN = (x >= 0) & (x < width_B1) & (y >= 0) & (y < height_B1)
+    return np.all([inside_BN[:, region].mean(axis=1) >= 0.5 for region in _REGIONS], axis=0)
 
 
 def promised_share(occluder: Occluder[Any], rng: np.random.Generator) -> float:
