@@ -30,8 +30,8 @@ _WITH_VALUE = (
 )
 _FLAGS = (*_WITH_VALUE, "--info", "--experimental-rerun")
 _SEARCHES = (
-    " OccluFER has no search over an objective, as Hydra's plugin for Optuna is not kept up: docs/scaling.md shows how to "
-    "search with Optuna itself, or with a wandb sweep."
+    " OccluFER has no search over an objective, as Hydra's plugin for Optuna is not kept up: docs/scaling.md shows how "
+    "to search with Optuna itself, or with a wandb sweep."
 )
 
 
