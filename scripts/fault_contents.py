@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from occlufer.landmarks.cache import MAGIC, RECORD, LandmarkCache
+from occlufer.landmarks.cache import LandmarkCache
+from occlufer.landmarks.records import MAGIC, RECORD
 
 KINDS = ("drawing", "landmarks", "training", "ddp rank", "sweep", "report")
 """What the steps of the study make. Its runs are told apart by their seeds: 0, 1, and the sweep's."""

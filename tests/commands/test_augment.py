@@ -14,8 +14,9 @@ from fakes import TINY_TRAINING, striped_face
 from fakes import fer2013 as fake_fer2013
 from fakes import masked_faces as fake_masked_faces
 from occlufer.datasets import fer2013
-from occlufer.landmarks.cache import CacheRecord, LandmarkCache
+from occlufer.landmarks.cache import LandmarkCache
 from occlufer.landmarks.detector import DetectorSettings
+from occlufer.landmarks.records import CacheRecord
 from occlufer.landmarks.topology import mean_mesh
 from occlufer.types import ConfigError, seeded_rng
 

@@ -9,8 +9,9 @@ import pytest
 from fakes import TINY_TRAINING, tiny_fer2013
 from occlufer.commands.app import condition_configs
 from occlufer.datasets import fer2013
-from occlufer.landmarks.cache import CacheRecord, LandmarkCache
+from occlufer.landmarks.cache import LandmarkCache
 from occlufer.landmarks.detector import DetectorSettings
+from occlufer.landmarks.records import CacheRecord
 from occlufer.types import ConfigError
 
 

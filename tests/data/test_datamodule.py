@@ -11,7 +11,8 @@ from occlufer.data.datamodule import FaceDataModule, LoaderSettings, left_out_no
 from occlufer.data.image_format import ImageFormat
 from occlufer.data.transforms import Augmentation
 from occlufer.data.view import FullImage
-from occlufer.landmarks.cache import CacheRecord, LandmarkCache
+from occlufer.landmarks.cache import LandmarkCache
+from occlufer.landmarks.records import CacheRecord
 from occlufer.occlusion.mask import FaceMask
 from occlufer.occlusion.none import NoOcclusion
 from occlufer.occlusion.templates.surgical import Surgical

@@ -11,8 +11,9 @@ from fakes.fer2013 import make_fake as fake_fer2013
 from occlufer.datasets.base import FaceDataset
 from occlufer.datasets.fer2013 import FER2013
 from occlufer.datasets.manifest import Manifest
-from occlufer.landmarks.cache import CacheRecord, LandmarkCache
+from occlufer.landmarks.cache import LandmarkCache
 from occlufer.landmarks.detector import DetectorSettings
+from occlufer.landmarks.records import CacheRecord
 from occlufer.landmarks.topology import mean_mesh
 from occlufer.types import EXPRESSIONS, FloatArray, UInt8Array, seeded_rng
 

@@ -16,8 +16,9 @@ import pytest
 from occlufer.files import StorageError
 from occlufer.landmarks import build
 from occlufer.landmarks.build import BuildReport, build_landmarks
-from occlufer.landmarks.cache import MAGIC, RECORD, ROW_BYTES, CacheRecord, LandmarkCache
+from occlufer.landmarks.cache import LandmarkCache
 from occlufer.landmarks.detector import DetectorSettings
+from occlufer.landmarks.records import MAGIC, RECORD, ROW_BYTES, CacheRecord
 from occlufer.types import LandmarkError
 
 from . import landmark_fakes as fakes

@@ -12,7 +12,8 @@ import pytest
 
 from occlufer.files import StorageError
 from occlufer.landmarks import cache as cache_module
-from occlufer.landmarks.cache import MAGIC, RECORD, ROW_BYTES, CacheRecord, LandmarkCache
+from occlufer.landmarks.cache import LandmarkCache
+from occlufer.landmarks.records import MAGIC, RECORD, ROW_BYTES, CacheRecord
 from occlufer.types import LandmarkError
 
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from occlufer.landmarks.cache import CacheRecord, LandmarkCache
+from occlufer.landmarks.cache import LandmarkCache
 from occlufer.landmarks.detector import MISSED_TURNED, MISSED_UNREADABLE, DetectorSettings, LandmarkDetector
 from occlufer.landmarks.model import model_file
 from occlufer.landmarks.pool import Detector, ImageSource, Job, Result, run
+from occlufer.landmarks.records import CacheRecord
 from occlufer.processes import core_count, spawn_context
 from occlufer.types import ImageError
 

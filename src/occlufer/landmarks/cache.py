@@ -18,7 +18,6 @@ import contextlib
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -26,50 +25,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from occlufer.files import locked, storage_error
+from occlufer.landmarks.records import CHECKED_BYTES, MAGIC, OTHERS, RECORD, ROW_BYTES, CacheRecord, encode
 from occlufer.types import LANDMARK_COUNT, FloatArray, IntArray, LandmarkError
 
-MAGIC = b"occlufer-lmk-01\n"
-RECORD = np.dtype(
-    [
-        ("digest", "V16"),
-        ("row", "<i4"),
-        ("height", "<u4"),
-        ("width", "<u4"),
-        ("stage", "S24"),
-        ("row_check", "<u4"),
-        ("check", "<u4"),
-    ]
-)
-_OTHERS = " +"  # in a record's stage, before the number of further faces
-MOST_OTHERS = 9
+_INDEX, _POINTS = "index.bin", "points.f32"
+_PORTION = 2048  # images whose points are read at once, 11 MB
+_DAMAGED = -2  # the row of a record whose checksum is wrong, in memory only
 _FORMER_NAMES = {
     "A": "wide border", "B": "black border", "D": "wide border, unsure", "E": "black border, unsure",
 }  # fmt: skip
 """What the stages of the shipped cascade were called in caches of before November 2026."""
-_INDEX, _POINTS = "index.bin", "points.f32"
-_PORTION = 2048  # images whose points are read at once, 11 MB
-ROW_BYTES = LANDMARK_COUNT * 3 * 4
-_CHECKED_BYTES = RECORD.itemsize - 4
-_DAMAGED = -2  # the row of a record whose checksum is wrong, in memory only
-
-
-@dataclass(frozen=True, slots=True)
-class CacheRecord:
-    """What is known of one image.
-
-    Attributes:
-        digest: 16 bytes, see `FaceDataset.content_digest`.
-        landmarks_N3: float32 (468, 3) in pixels of the image, or None when no face was found.
-        stage: the stage that found it ("wide border", ...), or "missed: " and the reason.
-        image_hw: height and width of the image in pixels; (0, 0) when it could not be read.
-        others: number of further faces in the image; stored up to `MOST_OTHERS`.
-    """
-
-    digest: bytes
-    landmarks_N3: FloatArray | None
-    stage: str
-    image_hw: tuple[int, int]
-    others: int = 0
 
 
 class LandmarkCache:
@@ -181,7 +146,7 @@ class LandmarkCache:
     @staticmethod
     def _named(stored: bytes) -> tuple[str, int]:
         """The name of a stage and the number of further faces, of what a record holds."""
-        name, _, others = stored.decode().partition(_OTHERS)
+        name, _, others = stored.decode().partition(OTHERS)
         return _FORMER_NAMES.get(name, name), int(others or 0)
 
     def image_hw(self, digest: bytes) -> tuple[int, int]:
@@ -225,7 +190,7 @@ class LandmarkCache:
         batch = list(records)
         if not batch:
             return
-        rows, entries = self._encode(batch)
+        rows, entries = encode(batch, self._rows)
         try:
             _append(self.path / _POINTS, self._rows * ROW_BYTES, rows)
             _append(self.path / _INDEX, self._end, entries if self._end else MAGIC + entries)
@@ -286,7 +251,7 @@ class LandmarkCache:
         starts = range(0, count * RECORD.itemsize, RECORD.itemsize)
         good = np.array(
             [
-                zlib.crc32(content[start : start + _CHECKED_BYTES]) == check
+                zlib.crc32(content[start : start + CHECKED_BYTES]) == check
                 for start, check in zip(starts, records["check"].tolist(), strict=True)
             ],
             np.bool_,
@@ -310,27 +275,6 @@ class LandmarkCache:
         if self._rows:
             shape = (self._rows, LANDMARK_COUNT, 3)
             self._points = np.memmap(points, dtype="<f4", mode="r", shape=shape)
-
-    def _encode(self, batch: Sequence[CacheRecord]) -> tuple[bytes, bytes]:
-        entries = np.zeros(len(batch), RECORD)
-        rows: list[bytes] = []
-        for entry, record in zip(entries, batch, strict=True):
-            assert len(record.digest) == 16
-            others = min(record.others, MOST_OTHERS)
-            stage = (record.stage + (f"{_OTHERS}{others}" if others else "")).encode()
-            assert len(stage) <= RECORD["stage"].itemsize
-            entry["digest"] = np.void(record.digest)
-            entry["height"], entry["width"] = record.image_hw
-            entry["stage"] = stage
-            entry["row"] = -1
-            if record.landmarks_N3 is not None:
-                assert record.landmarks_N3.shape == (LANDMARK_COUNT, 3)
-                assert np.isfinite(record.landmarks_N3).all()
-                row = np.ascontiguousarray(record.landmarks_N3, "<f4").tobytes()
-                entry["row"], entry["row_check"] = self._rows + len(rows), zlib.crc32(row)
-                rows.append(row)
-            entry["check"] = zlib.crc32(entry.tobytes()[:_CHECKED_BYTES])
-        return b"".join(rows), entries.tobytes()
 
     def _cut_torn_tail(self) -> int:
         """Cut both files to what the records say; returns the bytes cut."""

@@ -15,8 +15,9 @@ from typing import Any, Protocol
 
 import cv2
 
-from occlufer.landmarks.cache import CacheRecord, LandmarkCache
+from occlufer.landmarks.cache import LandmarkCache
 from occlufer.landmarks.detector import MISSED_CRASHED, MISSED_UNREADABLE, Detection, DetectorSettings
+from occlufer.landmarks.records import CacheRecord
 from occlufer.processes import for_children, settle_worker, spawn_context, spawned_pool
 from occlufer.types import ImageError, LandmarkError, UInt8Array
 
