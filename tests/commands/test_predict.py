@@ -140,6 +140,56 @@ def test_a_video_is_read_frame_by_frame_with_its_times(model, tmp_path):
     assert rows(tmp_path / "w.mp4", "--model", model)[0] == 3
 
 
+def walking(path: Path, *, frames: int) -> None:
+    """A video in which one face keeps its place and another is there in every second half second."""
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (640, 320))
+    both = two_people()
+    one = both.copy()
+    one[:, 320:] = 90
+    for number in range(frames):
+        shown = both if number // 5 % 2 == 0 else one
+        noise = np.random.default_rng(number).integers(-60, 60, shown.shape)
+        video.write(np.clip(shown[..., ::-1] + noise, 0, 255).astype(np.uint8))
+    video.release()
+
+
+def test_faces_of_a_video_are_followed_and_smoothed_only_when_asked(model, tmp_path):
+    walking(tmp_path / "v.avi", frames=20)
+    _, plain = rows(tmp_path / "v.avi", "--model", model)
+    _, smooth = rows(tmp_path / "v.avi", "--model", model, "--smooth", "1", "--csv", tmp_path / "out.csv")
+    assert "track" not in plain[0]
+    assert [row["box"] for row in smooth] == [row["box"] for row in plain]
+
+    def course(found: list[dict[str, Any]], left: bool) -> list[float]:
+        return [row["probabilities"]["fear"] for row in found if row["box"] and (row["box"][0] < 200) == left]
+
+    for left in (True, False):
+        assert len(course(plain, left)) >= 5
+        assert course(smooth, left)[0] == course(plain, left)[0]
+        assert np.abs(np.diff(course(smooth, left))).sum() < 0.7 * np.abs(np.diff(course(plain, left))).sum()
+        assert len({row["track"] for row in smooth if row["box"] and (row["box"][0] < 200) == left}) == 1
+    assert all(
+        sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-4) for row in smooth if row["box"]
+    )
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        assert {row["track"] for row in csv.DictReader(file)} <= {"0", "1", ""}
+
+
+def test_progress_goes_to_standard_error_as_lines_for_a_log(model, tmp_path):
+    (tmp_path / "many").mkdir()
+    for number in range(40):
+        (tmp_path / "many" / f"{number}.txt").write_text("no picture")
+    done = occlufer("predict", tmp_path / "many", "--model", model, "--json")
+    assert len(json.loads(done.stdout)["rows"]) == 40
+    lines = done.stderr.splitlines()
+    assert lines[-1] == "Files: 40 of 40"
+    assert 5 <= len(lines) <= 12
+    assert occlufer("predict", tmp_path / "many", "--model", model).stderr == ""
+    walking(tmp_path / "v.avi", frames=8)
+    done = occlufer("predict", tmp_path / "v.avi", "--model", model, "--csv", tmp_path / "out.csv")
+    assert done.stderr.splitlines()[-1] == "Frames: 8 of 8"
+
+
 def test_nobody_need_read_to_the_end(model, tmp_path):
     Image.fromarray(portrait()).save(tmp_path / "face.png")
     command = [sys.executable, "-m", "occlufer", "predict", str(tmp_path), "--model", str(model)]

@@ -144,6 +144,10 @@ COMMANDS: dict[str, CommandInfo] = {
             ("--explain DIR", "for each face what speaks for the answer, as a picture (needs torch)"),
             ("--min-confidence P", "below this probability the answer is `unsure`"),
             ("--every SECONDS", "of a video, a frame each so many seconds (default: all)"),
+            (
+                "--smooth SECONDS",
+                "of a video, follow the faces and average over about so long (default: not at all)",
+            ),
             ("--no-flip", "without the mirror image: half the time, a little less accurate"),
             ("--trusted PACKAGES", "packages of your own that a run may build from"),
         ),

@@ -31,6 +31,7 @@ class Shot:
         image_HWC: uint8 RGB (H, W, 3), or None where it could not be read.
         frame: number of a video's frame, from 0; None for images.
         seconds: since the video's start; None for images.
+        frames: how many the video says that it has; 0 where it says nothing, or it is an image.
         note: why there is no picture.
     """
 
@@ -39,6 +40,7 @@ class Shot:
     frame: int | None = None
     seconds: float | None = None
     note: str = ""
+    frames: int = 0
 
 
 def listed(paths: Sequence[str]) -> list[str]:
@@ -113,7 +115,7 @@ def _video(name: str, source: str | int, every: float) -> Iterator[Shot]:
                 yield Shot(name, None, frame, seconds, "this frame cannot be decoded.")
                 continue
             rgb_HWC = np.asarray(cv2.cvtColor(image_HWC, cv2.COLOR_BGR2RGB), np.uint8)
-            yield Shot(name, rgb_HWC, frame, seconds)
+            yield Shot(name, rgb_HWC, frame, seconds, frames=max(expected, 0))
         if not read:
             yield Shot(name, None, note="holds no frame that can be decoded.")
         elif expected > read:
