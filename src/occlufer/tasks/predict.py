@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -22,6 +22,9 @@ from occlufer.inference.sources import Shot, listed, shots
 from occlufer.inference.tracks import Tracks
 from occlufer.reading import printable
 from occlufer.types import ConfigError, OccluferError
+
+if TYPE_CHECKING:
+    from occlufer.inference.explained import Explainer
 
 NO_FACE, UNSURE = "no face was found.", "unsure"
 _FLAT = ("source", "face", "frame", "seconds", "found_by", "condition", "expression", "note")
@@ -59,11 +62,16 @@ def predict(asked: Request, nodes: Mapping[str, Any]) -> int:
     files = listed(asked.paths)
     occluders = {name: build(node) for name, node in nodes.items() if name != BARE}
     predictor = Predictor(asked.network, occluders=occluders, flip=asked.flip, trusted=asked.trusted)
+    explainer = None
+    if asked.explain:
+        from occlufer.inference.explained import Explainer  # with torch, and for this alone
+
+        explainer = Explainer(predictor, asked.network, trusted=asked.trusted)
     quiet = asked.json or asked.csv
     shown = progress("Frames" if len(files) == 1 else "Files") if quiet else contextlib.nullcontext(_nothing)
     with shown as update, _Output(asked, predictor.classes) as say:
         read = 0
-        for row in _rows(files, predictor, asked, update):
+        for row in _rows(files, predictor, explainer, asked, update):
             read += row["expression"] is not None and row["condition"] == BARE
             say(row)
     return read
@@ -74,14 +82,13 @@ def _nothing(done: int, total: int) -> None:
 
 
 def _rows(
-    files: list[str], predictor: Predictor, asked: Request, update: Callable[[int, int], None]
+    files: list[str],
+    predictor: Predictor,
+    explainer: Explainer | None,
+    asked: Request,
+    update: Callable[[int, int], None],
 ) -> Iterator[Row]:
     """A row a face and condition; a row with a note for whatever has none."""
-    explainer = None
-    if asked.explain:
-        from occlufer.inference.explained import Explainer  # with torch, and for this alone
-
-        explainer = Explainer(predictor, asked.network, trusted=asked.trusted)
     for number, file in enumerate(files):
         tracks = Tracks(asked.smooth) if asked.smooth else None
         for shot in shots(file, every=asked.every):
@@ -102,9 +109,8 @@ def _rows(
             if asked.annotate:
                 _annotate(Path(asked.annotate), _stem(number, shot), shot, found)
             if explainer:
-                explainer.write(
-                    Path(asked.explain or "").expanduser(), _stem(number, shot), shot.image_HWC, faces, found
-                )
+                folder = Path(asked.explain or "").expanduser()
+                explainer.write(folder, _stem(number, shot), shot.image_HWC, faces, found)
             if not found:
                 yield _empty(where, NO_FACE)
             for track, face in followed:
