@@ -13,6 +13,7 @@ A run folder `outputs/<study>/<run>/` holds
     trained.json         written when the training is over and only the test is left
     predictions.parquet  one row a test face and condition (`PREDICTION_COLUMNS`)
     validation.parquet   the same of the validation faces, bare, for calibration; none where bare faces are no condition
+    faces.csv            what the dataset states of each test face beside its label, by key; only where it does
     metrics.json         {condition: {metric: value}}: a pure function of predictions.parquet
     figures/samples.png  some test faces under each condition
     attention.parquet    after `evaluate explain=true`, with figures/attention.png (`occlufer.attention`)
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 FORMAT = 2
 """Version of the run folder; a reader refuses a newer one and says so for an older one."""
 
+FACES = "faces.csv"
 PROBABILITY_COLUMNS: tuple[str, ...] = tuple(f"prob_{name}" for name in EXPRESSIONS)
 PREDICTION_COLUMNS: tuple[str, ...] = (
     "key",  # str, the manifest's

@@ -77,6 +77,16 @@ def test_retention_recovery_and_price(folder: Path, tables) -> None:
     assert row["retention_balanced"] == pytest.approx((balanced[0] - 1 / 7) / (balanced[1] - 1 / 7))
 
 
+def test_what_plain_networks_keep_needs_no_other_design(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        fakes_runs.make_run(tmp_path / "s", tests=("none", "mask"), seed=seed, n=140)
+    (row,) = tables_of(make_sections(Core(load_study(tmp_path / "s"), resamples=5)))["recovery"].to_dict(
+        "records"
+    )
+    assert row["retention_low"] < row["retention"] < row["retention_high"]
+    assert np.isnan([row["recovery"], row["price"]]).all()
+
+
 def _parts(folder: Path, train: str, test: str) -> list[pd.DataFrame]:
     return [rows[rows["condition"] == test] for rows in stored(folder, train)]
 
@@ -159,6 +169,43 @@ def test_a_temperature_is_found_again() -> None:
     sharp = _power(probability, 2)
     assert temperature.fit(sharp, labels) == pytest.approx(2, rel=0.05)
     assert temperature.scaled(sharp, 2) == pytest.approx(probability)
+
+
+def test_groups_of_faces_and_people_by_hand(tmp_path: Path) -> None:
+    runs = [
+        fakes_runs.make_run(tmp_path / "s", tests=("none", "mask"), seed=seed, n=140, people=28)
+        for seed in (0, 1)
+    ]
+    rng = np.random.default_rng(0)
+    keys = [f"test/{index:05d}" for index in range(140)]
+    facts = pd.DataFrame(
+        {"key": keys, "yaw": rng.uniform(-29, 29, 140), "skin_type": rng.integers(1, 7, 140)}
+    )
+    for run in runs:
+        run.write_table("faces.csv", facts.sample(frac=1, random_state=1))
+    tables = tables_of(make_sections(Core(load_study(tmp_path / "s"), resamples=60)))
+    groups = tables["groups"].set_index(["train", "test", "by", "group"]).sort_index()
+    assert set(groups.loc[("none", "mask", "pose (yaw)")].index) == {"turned by less than 15°", "15° to 30°"}
+    row = groups.loc[("none", "mask", "skin type", "types V and VI")]
+    inside = dict(zip(facts["key"], facts["skin_type"] >= 5, strict=True))
+    here, there = [], []
+    for rows in stored(tmp_path / "s", "none"):
+        part = rows[rows["condition"] == "mask"]
+        correct, within = part["label"] == part["prediction"], part["key"].map(inside)
+        here.append(correct[within].mean())
+        there.append(correct[~within].mean())
+    assert row["n"] == (facts["skin_type"] >= 5).sum()
+    assert row["accuracy"] == pytest.approx(np.mean(here))
+    assert row["gap"] == pytest.approx(np.mean(here) - np.mean(there))
+    assert row["gap_low"] < row["gap"] < row["gap_high"]
+    people = tables["people"].set_index(["train", "test"]).loc[("none", "mask")]
+    both = pd.concat(stored(tmp_path / "s", "none")).query("condition == 'mask'")
+    by_person = (both["label"] == both["prediction"]).groupby(both["subject"]).mean()
+    assert people["people"] == 28
+    assert people["sd"] == pytest.approx(by_person.std())
+    assert people["tenth"] == pytest.approx(by_person.quantile(0.1))
+    (runs[0].folder / "faces.csv").write_text("yaw\n1\n")
+    assert [item.name for item in load_study(tmp_path / "s").left_out] == [runs[0].name]
 
 
 def test_runs_without_validation_rows_have_no_temperature_and_damaged_ones_are_left_out(

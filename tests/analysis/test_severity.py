@@ -2,14 +2,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import fakes_runs
+from occlufer.analysis.core.cells import Counted
+from occlufer.analysis.core.core import Core
+from occlufer.analysis.core.metrics import informedness_of
+from occlufer.analysis.core.statistics import interval
 from occlufer.analysis.core.study import load_study
 from occlufer.analysis.report import write_report
 from occlufer.analysis.sections import study_tables
 from occlufer.analysis.sections.severity import severity_figure
+from occlufer.types import EXPRESSIONS
 
 DIAL = [f"{name}{place}" for name in ("mask", "headset") for place in ("@0.25", "@0.5", "@0.75", "")]
 
@@ -75,6 +81,57 @@ def test_the_page_shows_it_and_says_that_people_were_resampled(folder: Path, tmp
     assert "as the predictions do not say who is shown" not in page
     for kind in ("svg", "pdf", "png"):
         assert (tmp_path / "figures" / f"severity.{kind}").is_file()
+
+
+def test_where_an_expression_falls_to_chance(folder: Path, tables: dict[str, pd.DataFrame]) -> None:
+    chance = tables["chance"].set_index(["train", "occluder", "expression"])
+    assert len(chance) == 2 * 2 * 7
+    (run,) = [run for run in load_study(folder).runs if run.summary.condition == "none"]
+    rows = run.rows("mask")
+    for name in ("happiness", "disgust"):
+        own = rows["label"] == EXPRESSIONS.index(name)
+        answered = rows["prediction"] == EXPRESSIONS.index(name)
+        row = chance.loc[("none", "mask", name)]
+        assert row["informedness"] == pytest.approx(answered[own].mean() - answered[~own].mean())
+    severity = tables["severity"]
+    shares = severity[(severity["train"] == "none") & (severity["occluder"] == "mask")][
+        "covered_share"
+    ].tolist()
+    fallen = chance[chance["chance_from"].notna()]
+    assert len(fallen)
+    for (train, occluder, name), row in fallen.iterrows():
+        low = [
+            interval(informedness_of, [item.cell]).low[EXPRESSIONS.index(name)]
+            for item in _counted(folder) if item.train == train
+            and item.run.rows(item.test)["covered_share"].mean() == pytest.approx(row["chance_from"])
+            and item.test.startswith(occluder)
+        ]  # fmt: skip
+        assert not low or low[0] <= 0
+    assert chance.loc[("none", "mask", "happiness")]["above_until"] == pytest.approx(max(shares))
+
+
+def _counted(folder: Path) -> list[Counted]:
+    core = Core(load_study(folder), resamples=50)
+    return [item for items in core.every.values() for item in items]
+
+
+def test_an_occluder_is_set_against_a_box_of_equal_area(tmp_path: Path) -> None:
+    tests = ("none", "box_random@0.5", "box_random", "mask")
+    for seed in (0, 1):
+        fakes_runs.make_run(tmp_path / "s", tests=tests, seed=seed, n=140)
+    study = load_study(tmp_path / "s")
+    row = study_tables(study, resamples=10)["area_matched"].iloc[0]
+    correct, share = {}, {}
+    for test in tests:
+        parts = [run.rows(test) for run in study.runs]
+        correct[test] = np.mean([(part["label"] == part["prediction"]).mean() for part in parts])
+        share[test] = np.mean([part["covered_share"].mean() for part in parts])
+    below, above = ("box_random@0.5", "box_random") if share["mask"] <= share["box_random"] else (None, None)
+    assert (row["control_below"], row["control_above"]) == (below, above)
+    control = np.interp(share["mask"], [share[below], share[above]], [correct[below], correct[above]])
+    assert row["accuracy_control"] == pytest.approx(control)
+    assert row["difference"] == pytest.approx(correct["mask"] - control)
+    assert row["low"] < row["difference"] < row["high"]
 
 
 def test_people_count_only_where_every_face_and_run_names_them(tmp_path: Path) -> None:

@@ -51,6 +51,9 @@ def test_a_run_leaves_the_whole_folder(run_command, inputs, tmp_path):
     np.testing.assert_allclose(rows[list(PROBABILITY_COLUMNS)].sum(axis=1), 1, atol=1e-5)
     assert (rows.loc[rows.condition == "none", "covered_share"] == 0).all()
     assert (rows.loc[rows.condition == "mask", "covered_share"] > 0.2).all()
+    validation = run.validation()
+    assert set(zip(validation["split"], validation["condition"], strict=True)) == {("validation", "none")}
+    assert validation["key"].nunique() == len(validation) == 7
     paired = [frame["key"].tolist() for _, frame in rows.groupby("condition")]
     assert paired[0] == paired[1] == paired[2]
 

@@ -13,10 +13,11 @@ from occlufer.analysis.core.metrics import score_by_condition
 from occlufer.data.datamodule import FaceDataModule
 from occlufer.data.rendered import OCCLUSION
 from occlufer.data.sheets import contact_sheet
+from occlufer.datasets.manifest import COLUMNS
 from occlufer.files import atomic_path
 from occlufer.learning.tested import TestedNetwork, TestRows
 from occlufer.occlusion.promise import KEPT, falls_short
-from occlufer.runs import PREDICTION_COLUMNS, PROBABILITY_COLUMNS, Run
+from occlufer.runs import FACES, PREDICTION_COLUMNS, PROBABILITY_COLUMNS, Run
 from occlufer.tasks.loading import loading
 from occlufer.tracking import Mirror
 from occlufer.types import EXPRESSIONS, IntArray, RunError, UInt8Array, seeded_rng
@@ -104,6 +105,13 @@ def record_scores(run: Run, predictions: pd.DataFrame, mirror: Mirror) -> None:
     mirror.log_predictions(predictions)
     for condition, rows in predictions.groupby("condition", sort=False):
         mirror.log_confusion(str(condition), rows["label"].tolist(), rows["prediction"].tolist())
+
+
+def record_facts(run: Run, data: FaceDataModule) -> None:
+    """Write faces.csv: what the dataset states of each test face beside its label, such as the yaw of drawn ones."""
+    frame = data.faces.manifest.frame
+    if facts := [name for name in frame.columns if name not in COLUMNS]:
+        run.write_table(FACES, frame.loc[data.indices["test"], ["key", *facts]])
 
 
 def record_samples(run: Run, data: FaceDataModule) -> None:

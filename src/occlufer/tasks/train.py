@@ -25,6 +25,7 @@ from occlufer.tasks.loading import loading
 from occlufer.tasks.recording import Recorder, check_sweep, interruption, left_out, open_run, resume_point
 from occlufer.tasks.scoring import (
     headline,
+    record_facts,
     record_samples,
     record_scores,
     score,
@@ -89,6 +90,7 @@ def _train(run: Run, settings: dict[str, Any]) -> float:
             record_scores(run, predictions, mirror)
             if (validation := validation_rows(classifier, data)) is not None:
                 run.write_predictions(validation, "validation.parquet")
+            record_facts(run, data)
             record_samples(run, data)
             recorder.finish(data, classifier)  # before the tracker is closed: a dead one may keep us waiting
         say(f"{run.name}: {headline(predictions)} -> {run.folder}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -70,13 +71,14 @@ class Contrast:
     Attributes:
         first, second: the two cells; contrasts with a cell in common vary together.
         trainings: the R trainings.
-        change_NR: (faces, trainings): 1 where only the second is correct, -1 where only the first is, else 0.
+        change_NR: (faces, trainings): 1 where only the second is correct, -1 where only the first is, else 0; or any
+            other number of each face whose mean is asked for.
     """
 
     first: Place
     second: Place
     trainings: tuple[Training, ...]
-    change_NR: NDArray[np.int8]
+    change_NR: NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,19 @@ def recall_of(matrices: ArrayLike) -> NDArray[np.float64]:
     return recall
 
 
+def informedness_of(matrices: ArrayLike) -> NDArray[np.float64]:
+    """Recall minus false-positive rate of each class of confusion counts (..., 7, 7): float64 (..., 7), -1..1.
+
+    0: the class is answered as often for its own faces as for others, which needs no look at them (Youden, *Cancer* 3,
+    1950; Powers, *Journal of Machine Learning Technologies* 2, 2011). NaN without faces of the class or of others.
+    """
+    counts = np.asarray(matrices, dtype=np.float64)
+    others = counts.sum(axis=(-2, -1))[..., None] - counts.sum(axis=-1)
+    false = counts.sum(axis=-2) - np.diagonal(counts, axis1=-2, axis2=-1)
+    rate = np.divide(false, others, out=np.full_like(false, np.nan), where=others > 0)
+    return np.asarray(recall_of(counts) - rate)
+
+
 def _checked(predictions: pd.DataFrame, column: str) -> NDArray[np.int64]:
     if predictions.empty:
         raise RunError("There are no prediction rows to score. Run `occlufer evaluate` on this run.")

@@ -12,8 +12,8 @@ import pandas as pd
 from occlufer.analysis.core.conditions import condition_order
 from occlufer.analysis.core.metrics import score
 from occlufer.analysis.core.trainings import Training
-from occlufer.reading import read_json
-from occlufer.runs import PROBABILITY_COLUMNS, Run, RunSummary
+from occlufer.reading import check_size, read_json
+from occlufer.runs import FACES, PROBABILITY_COLUMNS, Run, RunSummary
 from occlufer.types import EXPRESSIONS, RunError
 
 _COLUMNS = ["key", "subject", "condition", "label", "prediction", "covered_share", "content",
@@ -47,6 +47,7 @@ class ScoredRun:
         config: the resolved configuration; empty when it cannot be read, as no number depends on it.
         setting: the tuned settings of a grid search, such as `SGD, lr 0.01`; empty without one.
         validation: columns label and prob_<expression> of the bare validation faces; None in runs of earlier versions.
+        facts: what the dataset states of its test faces (such as yaw), by key; None where it states nothing.
     """
 
     run: Run
@@ -56,6 +57,7 @@ class ScoredRun:
     config: Mapping[str, Any] = field(default_factory=dict)
     setting: str = ""
     validation: pd.DataFrame | None = None
+    facts: pd.DataFrame | None = None
 
     @property
     def training(self) -> Training:
@@ -112,8 +114,28 @@ def read_run(run: Run) -> ScoredRun:
     names["subject"] = subject.map(lambda name: sys.intern(str(name)), na_action="ignore")
     block = Block(summary.dataset, summary.model)
     return ScoredRun(
-        run, summary, predictions.assign(**names), block, _config(run), validation=_validation(run)
+        run,
+        summary,
+        predictions.assign(**names),
+        block,
+        _config(run),
+        validation=_validation(run),
+        facts=_facts(run),
     )
+
+
+def _facts(run: Run) -> pd.DataFrame | None:
+    path = run.folder / FACES
+    if not path.exists():
+        return None
+    check_size(path)
+    try:
+        facts = pd.read_csv(path, dtype={"key": str}).set_index("key")
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"{path} cannot be read ({error}). Train the run again.") from error
+    if not facts.index.is_unique:
+        raise RunError(f"{path} names a face twice. Train the run again.")
+    return facts
 
 
 def _validation(run: Run) -> pd.DataFrame | None:

@@ -8,6 +8,7 @@ from occlufer.analysis.core.core import Core
 from occlufer.analysis.core.statistics import RESAMPLES
 from occlufer.analysis.core.study import Study
 from occlufer.analysis.sections.answers import Answers
+from occlufer.analysis.sections.area import Area
 from occlufer.analysis.sections.attention import Attention
 from occlufer.analysis.sections.base import Section
 from occlufer.analysis.sections.calibration import Calibration
@@ -22,6 +23,7 @@ from occlufer.analysis.sections.grid_search import GridSearch
 from occlufer.analysis.sections.leads import Leads
 from occlufer.analysis.sections.matrix import Matrix
 from occlufer.analysis.sections.models import Models
+from occlufer.analysis.sections.people import People
 from occlufer.analysis.sections.published import Published
 from occlufer.analysis.sections.recall import Recall
 from occlufer.analysis.sections.recovery import Recovery
@@ -42,6 +44,8 @@ SECTIONS: tuple[type[Section], ...] = (
     Calibration,
     Attention,
     Severity,
+    Area,
+    People,
     Models,
     ExtraImages,
     Confusion,

@@ -142,7 +142,8 @@ class _Family:
                 continue
             ratio = above.mean() / below.mean()
             values[place] = ratio, below.mean()
-            asked.append((place, Contrast(places["plain"], place, shared, above - ratio * below)))
+            first = places["plain"] if name == "recovery" else CLEAN
+            asked.append((place, Contrast(first, place, shared, above - ratio * below)))
         found = effects([contrast for _, contrast in asked], self._units_N)
         return {
             place: _interval(values[place][0], effect.low / values[place][1], effect.high / values[place][1])

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from occlufer.analysis.core.cells import Counted
 from occlufer.analysis.core.conditions import condition_order, dial, dial_lines
-from occlufer.analysis.core.metrics import f1_macro_of, records
+from occlufer.analysis.core.metrics import f1_macro_of, informedness_of, records
 from occlufer.analysis.core.statistics import accuracy_interval, interval, recall_interval
 from occlufer.analysis.core.study import Block
 from occlufer.analysis.core.words import percent
@@ -48,7 +48,7 @@ class Severity(Section):
     anchor, title, nav = "severity", "Accuracy and the covered share of the face", "Covered share"
 
     def make_tables(self) -> dict[str, pd.DataFrame]:
-        return {"severity": severity_table(self.core.every)}
+        return {"severity": severity_table(self.core.every), "chance": chance_table(self.core.every)}
 
     def opening(self) -> list[Any]:
         return [Text("Each occluder has a dial from nothing covered to worn as it should be. The same test faces were "
@@ -67,6 +67,10 @@ class Severity(Section):
         )  # fmt: skip
         grid = severity_grid(rows)
         parts = [picture, Details(f"Scores along the dial ({len(grid.rows)})", [grid], len(grid.rows) <= 12)]
+        chance = chance_grid(self.of("chance", block))
+        parts.append(
+            Details("The covered share at which each expression falls to chance", [chance], open=True)
+        )
         if alone := condition_order(set(rows["test"]) - set(matrix["test"])):
             parts.append(Text("These places of the dial are many, so they stand here alone and are in no matrix and no "
                               f"test: {', '.join(alone)}."))  # fmt: skip
@@ -94,12 +98,48 @@ def severity_table(counted: dict[Block, list[Counted]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def chance_table(counted: dict[Block, list[Counted]]) -> pd.DataFrame:
+    """Along each dial, until which covered share an expression is recognised better than by chance.
+
+    Chance is what answering that expression at the same rate whatever the face shows would reach, so the measure is
+    informedness (`metrics.informedness_of`). Columns: the block, train, occluder, expression, above_until (largest
+    measured share up to which the whole 95 % interval of all places lies above 0; NaN: not even on bare faces),
+    chance_from (the next share; NaN: never), and informedness at the end of the dial with _low and _high.
+    """
+    rows: list[dict[str, Any]] = []
+    for block, items in counted.items():
+        for train in condition_order(item.train for item in items):
+            trained = [item for item in items if item.train == train]
+            for occluder, tests in dial_lines(item.test for item in trained).items():
+                places = [[item for item in trained if item.test == test] for test in tests]
+                shares = [_covered(place) for place in places]
+                found = [interval(informedness_of, [item.cell for item in place]) for place in places]
+                order = np.argsort(shares, kind="stable")
+                for place, name in enumerate(EXPRESSIONS):
+                    above = [bool(found[index].low[place] > 0) for index in order]
+                    first = above.index(False) if False in above else len(above)
+                    last = found[order[-1]]
+                    rows.append(
+                        asdict(block)
+                        | {"train": train, "occluder": occluder, "expression": name,
+                           "above_until": shares[order[first - 1]] if first else np.nan,
+                           "chance_from": shares[order[first]] if first < len(above) else np.nan,
+                           "informedness": last.value[place], "informedness_low": last.low[place],
+                           "informedness_high": last.high[place]}
+                    )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _covered(items: list[Counted]) -> float:
+    """Mean covered share of the test faces, as measured."""
+    return float(np.mean([item.run.rows(item.test)["covered_share"].mean() for item in items]))
+
+
 def _row(items: list[Counted], test: str) -> dict[str, Any]:
     cells = [item.cell for item in items]
     faces = cells[0].observed_77.sum(axis=1)
-    shares = [item.run.rows(test)["covered_share"].mean() for item in items]
     row: dict[str, Any] = {
-        "test": test, "severity": 0.0 if test == "none" else dial(test)[1], "covered_share": float(np.mean(shares)),
+        "test": test, "severity": 0.0 if test == "none" else dial(test)[1], "covered_share": _covered(items),
         "n": int(faces.sum()), "trainings": len(cells), "majority_accuracy": float(faces.max() / faces.sum()),
     }  # fmt: skip
     for name, found in (("accuracy", accuracy_interval(cells)), ("f1_macro", interval(f1_macro_of, cells))):
@@ -149,6 +189,30 @@ def _line(axes: Axes, rows: pd.DataFrame, label: str, place: int, theme: Theme) 
     axes.errorbar(100 * rows["covered_share"], value, yerr=np.clip(np.stack([value - low, high - value]), 0, None),
                   fmt=MARKERS[place % len(MARKERS)] + "-", markersize=4, linewidth=1.2, elinewidth=1,
                   color=theme.series[place % len(theme.series)], label=label)  # fmt: skip
+
+
+def chance_grid(chance: pd.DataFrame) -> Grid:
+    """Until which covered share each expression is recognised."""
+    lines = [
+        [Entry(row["train"]), Entry(row["occluder"]), Entry(row["expression"]),
+         Entry("–" if math.isnan(row["above_until"]) else percent(row["above_until"])),
+         Entry("never" if math.isnan(row["chance_from"]) else percent(row["chance_from"])),
+         Entry(percent(row["informedness"]), bounds(row["informedness_low"], row["informedness_high"]))]
+        for row in records(chance)
+    ]  # fmt: skip
+    header = [
+        "trained on",
+        "occluder",
+        "expression",
+        "above chance until",
+        "at chance from",
+        "recall above chance",
+    ]
+    caption = (
+        "Covered shares measured along the dial. Above chance: recall exceeds the rate at which faces of other classes "
+        "get this answer, by the 95 % interval over test faces; last column: that excess at the end of the dial."
+    )
+    return Grid(caption, header, lines, "chance", heads=3)
 
 
 def severity_grid(severity: pd.DataFrame) -> Grid:

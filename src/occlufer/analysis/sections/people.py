@@ -1,0 +1,132 @@
+"""For whom: accuracy by pose and skin type where the data know them, and how far people differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from occlufer.analysis.core.cells import Counted, by_cell, by_training, training_bootstrap
+from occlufer.analysis.core.metrics import records
+from occlufer.analysis.core.statistics import FaceBootstrap, percentile
+from occlufer.analysis.core.study import Block
+from occlufer.analysis.core.words import percent, points, signed
+from occlufer.analysis.sections.base import Section
+from occlufer.analysis.sections.parts import Details, Entry, Grid, Text, bounds
+
+_TURNED = ((0, 15, "turned by less than 15°"), (15, 30, "15° to 30°"), (30, np.inf, "30° and more"))
+_SKIN = ((1, 3, "types I and II"), (3, 5, "types III and IV"), (5, 7, "types V and VI"))
+_LEAST = 10
+"""Faces of a group below which nothing is said."""
+
+
+class People(Section):
+    """Accuracy by group of faces, and between people."""
+
+    anchor, title, nav = "people", "For whom: pose, skin and person", "For whom"
+
+    def make_tables(self) -> dict[str, pd.DataFrame]:
+        groups, people = [], []
+        for block, items in self.core.counted.items():
+            faces, known = self.core.faces[block.dataset]
+            named_N = groups_of(items[0]) if items else {}
+            for train, test in by_cell(items):
+                name = asdict(block) | {"train": train, "test": test}
+                cell = list(by_training(items, train, test).values())
+                groups += [name | row for row in _group_rows(cell, named_N, faces)]
+                if known is not None:
+                    people.append(name | between_people(cell, faces.units_N))
+        return {"groups": pd.DataFrame(groups), "people": pd.DataFrame(people)}
+
+    def opening(self) -> list[Any]:
+        return [Text("Gap: accuracy on the group minus that on all other faces of the same condition. Groups with "
+                     f"fewer than {_LEAST} faces are left out. Pose and skin type (Fitzpatrick) are those that the "
+                     "dataset states.")]  # fmt: skip
+
+    def block_parts(self, block: Block) -> list[Any]:
+        groups, people = self.of("groups", block), self.of("people", block)
+        parts: list[Any] = [people_grid(people)] if len(people) else []
+        for by in dict.fromkeys(groups["by"]) if len(groups) else ():
+            rows = groups[groups["by"] == by]
+            parts.append(Details(f"By {by} ({len(rows)})", [groups_grid(rows)], open=len(rows) <= 12))
+        return parts
+
+
+def groups_of(item: Counted) -> dict[tuple[str, str], NDArray[np.bool_]]:
+    """(what, group) -> which test faces are in it, bool (N,), by the facts that the run recorded of them."""
+    facts, keys = item.run.facts, item.run.rows(item.test)["key"]
+    if facts is None:
+        return {}
+    facts = facts.reindex(keys)
+    found: dict[tuple[str, str], NDArray[np.bool_]] = {}
+    for by, column, bins in (("pose (yaw)", "yaw", _TURNED), ("skin type", "skin_type", _SKIN)):
+        if column in facts and pd.api.types.is_numeric_dtype(facts[column]):
+            values = facts[column].abs().to_numpy()
+            found |= {(by, name): (values >= low) & (values < high) for low, high, name in bins}
+    return {name: inside for name, inside in found.items() if _LEAST <= inside.sum() <= len(keys) - _LEAST}
+
+
+def _group_rows(
+    cell: Sequence[Counted], named_N: dict[tuple[str, str], NDArray[np.bool_]], faces: FaceBootstrap
+) -> Iterator[dict[str, Any]]:
+    trainings = training_bootstrap(cell)
+    for (by, group), inside_N in named_N.items():
+        values: dict[str, dict[Any, tuple[float, NDArray[np.float64]]]] = {"accuracy": {}, "gap": {}}
+        for item in cell:
+            correct_N = item.cell.correct_N
+            columns = np.column_stack([correct_N & inside_N, inside_N, correct_N & ~inside_N, ~inside_N])
+            sums_B4 = faces.sums(columns)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                here_B, there_B = sums_B4[:, 0] / sums_B4[:, 1], sums_B4[:, 2] / sums_B4[:, 3]
+            here, there = float(correct_N[inside_N].mean()), float(correct_N[~inside_N].mean())
+            values["accuracy"][item.training] = here, here_B
+            values["gap"][item.training] = here - there, here_B - there_B
+        row: dict[str, Any] = {"by": by, "group": group, "n": int(inside_N.sum()), "trainings": len(cell)}
+        for name, found in values.items():
+            interval = percentile(*trainings.mix(found))
+            row |= {name: float(interval.value), f"{name}_low": float(interval.low),
+                    f"{name}_high": float(interval.high)}  # fmt: skip
+        yield row
+
+
+def between_people(cell: Sequence[Counted], units_N: NDArray[np.int64]) -> dict[str, Any]:
+    """Accuracy of each person, all trainings together: mean, standard deviation, and the worst tenth of the people."""
+    correct_N = np.mean([item.cell.correct_N for item in cell], axis=0)
+    of_person = np.bincount(units_N, correct_N) / np.bincount(units_N)
+    return {"people": len(of_person), "faces_a_person": len(units_N) / len(of_person), "mean": float(of_person.mean()),
+            "sd": float(of_person.std(ddof=1)), "tenth": float(np.quantile(of_person, 0.1)),
+            "least": float(of_person.min())}  # fmt: skip
+
+
+def people_grid(rows: pd.DataFrame) -> Grid:
+    """Rows of the table of people."""
+    lines = [
+        [Entry(row["train"]), Entry(row["test"]), Entry(str(row["people"])),
+         *(Entry(percent(row[name])) for name in ("mean", "sd", "tenth", "least"))]
+        for row in records(rows)
+    ]  # fmt: skip
+    few = rows["faces_a_person"].iloc[0]
+    caption = (
+        f"Accuracy person by person ({few:.1f} faces each on average, so that part of the spread is chance), all "
+        "trainings together. Worst tenth: accuracy that nine in ten people exceed."
+    )
+    header = ["trained on", "tested on", "people", "mean", "standard deviation", "worst tenth", "least"]
+    return Grid(caption, header, lines, "people", heads=2)
+
+
+def groups_grid(rows: pd.DataFrame) -> Grid:
+    """Rows of the table of groups that one fact makes."""
+    lines = [
+        [Entry(row["train"]), Entry(row["test"]), Entry(row["group"]), Entry(str(row["n"])),
+         Entry(percent(row["accuracy"]), bounds(row["accuracy_low"], row["accuracy_high"])),
+         Entry(signed(row["gap"]), points(row["gap_low"], row["gap_high"]))]
+        for row in records(rows)
+    ]  # fmt: skip
+    header = ["trained on", "tested on", "group", "faces", "accuracy", "gap, points"]
+    return Grid(
+        "With 95 % intervals over test faces (or people) and trainings.", header, lines, "groups", heads=3
+    )
