@@ -38,7 +38,7 @@ def request_in(mode: RunMode, *words: str) -> None:
             del config["hydra"]
         settings = training_settings(config)
         check_train(settings)
-        check_sweep(settings)
+        check_sweep(settings["trainer"])
 
 
 @pytest.mark.parametrize(
@@ -71,11 +71,11 @@ def test_an_unknown_published_study_is_refused():
 
 def test_retry_failed_leaves_out_what_did_not_fail(tmp_path, capsys):
     run = Run(tmp_path / "run")
-    assert not left_out(run, {"retry": None})
-    assert left_out(run, {"retry": "failed"})
+    assert not left_out(run, retry=None)
+    assert left_out(run, retry="failed")
     assert "did not fail" in capsys.readouterr().err
     run.write_json("failure.json", {"message": "no"})
-    assert not left_out(run, {"retry": "failed"})
+    assert not left_out(run, retry="failed")
 
 
 def test_retry_failed_is_decided_by_the_first_process_alone(tmp_path, monkeypatch):

@@ -120,7 +120,7 @@ def test_a_bad_masks_cfg_says_what_is_wrong(tmp_path, change, sentence):
 
 def test_masks_of_a_pack_are_chosen_by_name(tmp_path):
     with pytest.raises(ConfigError, match="Did you mean 'red'"):
-        MaskPack(config=_masks_cfg(tmp_path), masks={"rde": 1})
+        MaskPack(config=_masks_cfg(tmp_path), masks={"redd": 1})
 
 
 def test_study_a_is_a_similarity(tmp_path, make_face):

@@ -40,7 +40,7 @@ def preview(settings: dict[str, Any]) -> None:
             f"to show. Leave {' and '.join(asked)} out."
         )
     cache, _ = prepare_landmarks(settings, faces)
-    shuffled = _shuffled(faces, usable_faces(faces, cache), settings)
+    shuffled = _shuffled(faces, usable_faces(faces, cache), settings["split"], settings["seed"])
     chosen = shuffled[: settings["count"]]
     occluder = build(settings["occlusion"])
     view = build(settings["view"])
@@ -69,17 +69,15 @@ def preview(settings: dict[str, Any]) -> None:
             out.print(line, markup=False, highlight=False)
 
 
-def _shuffled(faces: FaceDataset, usable: BoolArray, settings: dict[str, Any]) -> IntArray:
+def _shuffled(faces: FaceDataset, usable: BoolArray, split: str, seed: int) -> IntArray:
     """Faces of the split in random order, one expression after the other: rare ones come as often as common ones."""
-    if settings["split"] not in SPLITS:
-        raise ConfigError(unknown_name("split", settings["split"], SPLITS))
-    of_split = faces.manifest.indices(settings["split"])
+    if split not in SPLITS:
+        raise ConfigError(unknown_name("split", split, SPLITS))
+    of_split = faces.manifest.indices(split)
     indices = of_split[usable[of_split]]
     if not len(indices):
-        raise ConfigError(
-            f"The {settings['split']} split of {faces.name} has no face with landmarks; choose another."
-        )
-    shuffled = seeded_rng(settings["seed"]).permutation(indices)
+        raise ConfigError(f"The {split} split of {faces.name} has no face with landmarks; choose another.")
+    shuffled = seeded_rng(seed).permutation(indices)
     labels = faces.manifest.labels[shuffled]
     rank = np.zeros(len(labels), np.int64)
     for label in np.unique(labels):

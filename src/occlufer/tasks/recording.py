@@ -32,12 +32,12 @@ Settings = Mapping[str, Any]
 _OF_SEVERAL = ("ddp", "fsdp", "deepspeed")  # strategies that are named only for several processes
 
 
-def check_sweep(settings: Settings) -> None:
-    """Refuse a sweep that cannot work with the launcher that runs it; raises `ConfigError`."""
+def check_sweep(trainer: Settings) -> None:
+    """Refuse a sweep whose launcher cannot run the settings of a trainer; raises `ConfigError`."""
     sweep = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
     visible = torch.cuda.device_count() if sweep else 1
-    several = process_count(settings["trainer"], visible=visible) > 1
-    if sweep and (several or str(settings["trainer"].get("strategy", "auto")).startswith(_OF_SEVERAL)):
+    several = process_count(trainer, visible=visible) > 1
+    if sweep and (several or str(trainer.get("strategy", "auto")).startswith(_OF_SEVERAL)):
         name = str(HydraConfig.get().launcher.get("_target_", "")).rsplit(".", 1)[-1]
         raise ConfigError(
             f"This sweep (-m) runs its jobs with {name}, inside one process, and the other processes of a training on "
@@ -62,12 +62,12 @@ def open_run(settings: Settings) -> Iterator[Run]:
         yield run
 
 
-def left_out(run: Run, settings: Settings) -> bool:
+def left_out(run: Run, *, retry: str | None) -> bool:
     """Whether retry=failed leaves the run out because it did not fail; says so.
 
     The first ddp process decides for all: it has deleted failure.json by the time that the others start.
     """
-    if settings["retry"] != "failed" or run.finished or run.failure is not None or not first_process():
+    if retry != "failed" or run.finished or run.failure is not None or not first_process():
         return False
     say(f"{run.name} did not fail: left out (retry=failed).")
     return True

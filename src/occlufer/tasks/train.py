@@ -44,9 +44,9 @@ def train(settings: dict[str, Any]) -> float:
     Returns:
         Validation macro F1, 0..1, of the checkpoint that was tested; NaN for a run that retry=failed leaves out.
     """
-    check_sweep(settings)
+    check_sweep(settings["trainer"])
     with open_run(settings) as run:
-        if left_out(run, settings):
+        if left_out(run, retry=settings["retry"]):
             return math.nan
         return run.summary().best_score if run.finished else _train(run, settings)
 

@@ -7,13 +7,14 @@ import functools
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
 
 from occlufer.occlusion.band import HALF_HEIGHT, PLATE_EDGE
 from occlufer.occlusion.compositing import Template
-from occlufer.occlusion.templates.artwork import Artwork
+from occlufer.occlusion.templates.artwork import Artwork, known_shares
 from occlufer.occlusion.templates.drawing import Canvas
 from occlufer.occlusion.templates.fabric import MASK_CANVAS
 from occlufer.occlusion.warp import Float64
@@ -43,21 +44,28 @@ _LEAST_ALPHA = 26  # of 255: a picture that is nowhere more opaque than a tenth 
 _HEADSET_CANVAS = Canvas(half_width=1.2, top=-0.9, bottom=0.7, resolution=200)
 
 
-class OwnMask(Artwork):
-    """One PNG with six points, for `mask.FaceMask` and `studies.placements.SixPointMask`.
+class _Pointed(Artwork):
+    """One PNG with named points, for the placement that a subclass names.
 
     Args:
         picture: PNG with an alpha channel.
-        points: x, y in pixels of the picture for each of `MASK_POINTS`.
+        points: x, y in pixels of the picture for each of `wanted`.
 
     Raises:
         ConfigError: a file that cannot be used, naming the point that is missing, misspelt or outside the picture.
     """
 
+    wanted: ClassVar[Mapping[str, tuple[float, float]]]
+
     def __init__(self, *, picture: str, points: Mapping[str, Sequence[float]]) -> None:
         super().__init__({str(picture): 1.0})
-        self.points = checked_points(picture, points, MASK_POINTS)
-        read_picture(picture)
+        self.points = checked_points(picture, points, self.wanted)
+
+
+class OwnMask(_Pointed):
+    """One PNG with `MASK_POINTS`, for `mask.FaceMask` and `studies.placements.SixPointMask`."""
+
+    wanted = MASK_POINTS
 
     def template(self, variant: str) -> Template:
         """The picture, laid on the mean face by the homography of its six points."""
@@ -78,34 +86,17 @@ class MaskPack(Artwork):
     def __init__(self, *, config: str, masks: Mapping[str, float] | None = None) -> None:
         self.entries = read_masks_cfg(config)
         weights = dict.fromkeys(self.entries, 1.0) if masks is None else masks
-        for name in weights:
-            if name not in self.entries:
-                raise ConfigError(unknown_name(f"mask in {config}", name, self.entries))
-        total = sum(weights.values())
-        if not total > 0:
-            raise ConfigError(f"masks: the weights must sum to more than 0; found {dict(weights)}.")
-        super().__init__({name: weight / total for name, weight in weights.items()})
+        super().__init__(known_shares("mask", weights, self.entries))
 
     def template(self, variant: str) -> Template:
         """The picture of a section, laid on the mean face by the homography of its six points."""
         return _mask_template(*self.entries[variant])
 
 
-class OwnHeadset(Artwork):
-    """One PNG of a headset from the front with four points, for `headset.Headset`.
+class OwnHeadset(_Pointed):
+    """One PNG of a headset from the front with `HEADSET_POINTS`, for `headset.Headset`."""
 
-    Args:
-        picture: PNG with an alpha channel.
-        points: x, y in pixels of the picture for each of `HEADSET_POINTS`.
-
-    Raises:
-        ConfigError: as for `OwnMask`.
-    """
-
-    def __init__(self, *, picture: str, points: Mapping[str, Sequence[float]]) -> None:
-        super().__init__({str(picture): 1.0})
-        self.points = checked_points(picture, points, HEADSET_POINTS)
-        read_picture(picture)
+    wanted = HEADSET_POINTS
 
     def template(self, variant: str) -> Template:
         """The picture, laid on the band by the affine map of its four points."""
