@@ -81,7 +81,7 @@ def test_retry_failed_leaves_out_what_did_not_fail(tmp_path, capsys):
 def test_retry_failed_is_decided_by_the_first_process_alone(tmp_path, monkeypatch):
     """It takes failure.json back when it begins, and starts the other ranks after that."""
     monkeypatch.setenv("LOCAL_RANK", "1")
-    assert not left_out(Run(tmp_path / "run"), {"retry": "failed"})
+    assert not left_out(Run(tmp_path / "run"), retry="failed")
 
 
 def settings_of(*words: str) -> dict[str, Any]:
