@@ -136,6 +136,19 @@ ALLOWED: dict[str, set[str]] = {
         "files",
         "types",
     },
+    # Above the commands, for programs and notebooks.
+    "notebook": {
+        "building",
+        "commands.app",
+        "commands.checks",
+        "data.datamodule",
+        "landmarks.detector",
+        "occlusion.base",
+        "runs",
+        "settings",
+        "tasks",
+        "types",
+    },
     # Above the commands: a launcher plans what `train` will do, and starts it as a command of its own.
     "launchers": {
         "launchers",
@@ -177,6 +190,7 @@ INNER: dict[str, tuple[str, ...]] = {
         "landmarks.build",
         "landmarks.pool",
         "tasks",
+        "notebook",
         "inference.faces",
     ),  # the pool: one detector a worker
     "synthesis": ("datasets.synthetic", "page", "synthesis"),

@@ -229,3 +229,19 @@ def test_offline_needs_no_account_and_no_network_and_a_second_session_doubles_no
     # What is staged for `wandb sync` lies in the run folder, which stays whole when it is copied.
     assert not [path for path in (tmp_path / "home").glob("**/staging/**/*") if path.is_file()]
     assert (folder / "wandb" / "artifacts" / "staging").is_dir()
+
+
+def test_pictures_and_file_names_can_be_kept_here(fake, tmp_path):
+    """`logger.images=false`: neither a sheet of faces nor a key of the manifest reaches wandb."""
+    told = {}
+    for images in (True, False):
+        run = fake()
+        tell_everything(WandbMirror(images=images), tmp_path)
+        told[images] = run.logged
+    names = {images: {name for values in logged for name in values} for images, logged in told.items()}
+    assert names[True] - names[False] == {"training faces"}
+    columns = {images: next(values["test/predictions"].columns for values in logged if "test/predictions" in values)
+               for images, logged in told.items()}  # fmt: skip
+    assert set(columns[True]) - set(columns[False]) == {"key"}
+    with pytest.raises(ConfigError, match=r"logger\.images must be true or false"):
+        WandbMirror(images="no")  # type: ignore[arg-type]

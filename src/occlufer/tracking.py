@@ -101,13 +101,16 @@ class WandbMirror(Mirror):
     Args:
         project: wandb's project.
         mode: "offline" (send later with `wandb sync`), or "online".
+        images: False keeps pictures of faces and the names of their files here.
     """
 
-    def __init__(self, *, project: str = "occlufer", mode: str = "offline") -> None:
+    def __init__(self, *, project: str = "occlufer", mode: str = "offline", images: bool = True) -> None:
         super().__init__()
+        if not isinstance(images, bool):
+            raise ConfigError(f"logger.images must be true or false, found {images!r}.")
         if mode not in _MODES:
             raise ConfigError(unknown_name("logger.mode", mode, _MODES) + " To log nothing: logger=csv.")
-        self.project, self.mode = project, mode
+        self.project, self.mode, self.images = project, mode, images
         self.run: Any = None
         self._last_epoch = -1
 
@@ -153,10 +156,11 @@ class WandbMirror(Mirror):
 
     @_guarded
     def log_grid(self, name: str, sheet_HWC: UInt8Array, caption: str) -> None:
-        """A sheet of faces."""
+        """A sheet of faces, unless pictures stay here."""
         import wandb
 
-        self.run.log({name: wandb.Image(sheet_HWC, caption=caption)})
+        if self.images:
+            self.run.log({name: wandb.Image(sheet_HWC, caption=caption)})
 
     @_guarded
     def log_scores(self, scores: Mapping[str, Mapping[str, Any]]) -> None:
@@ -186,6 +190,8 @@ class WandbMirror(Mirror):
                 "covered_share": predictions["covered_share"].astype(float).round(4),
             }
         )
+        if not self.images:
+            del named["key"]
         shown = named.sample(n=min(len(named), _MOST_ROWS), random_state=0).sort_index()
         self.run.log({"test/predictions": wandb.Table(dataframe=shown)})
         known = named.dropna(subset="covered_share")

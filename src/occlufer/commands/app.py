@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import hydra
-from hydra.errors import CompactHydraException
-from omegaconf import DictConfig, OmegaConf
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException, HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from occlufer.building import conf_folders, plain
@@ -111,6 +114,31 @@ def conditions_alone(names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """As `condition_configs`, for a command that is no Hydra app."""
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
         return condition_configs(names)
+
+
+@contextlib.contextmanager
+def composing(config_name: str, overrides: Sequence[str]) -> Iterator[DictConfig]:
+    """A command's configuration without its Hydra app, as in a notebook; what Hydra held before, it holds again.
+
+    Raises:
+        ConfigError: in Hydra's words, for an override that fits nothing.
+    """
+    held, running = GlobalHydra.instance().hydra, HydraConfig.instance().cfg
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
+            try:
+                config = hydra.compose(config_name, readable(list(overrides)), return_hydra_config=True)
+            except (HydraException, OmegaConfBaseException) as error:
+                hint = spelling_hint(config_name, overrides)
+                raise ConfigError(f"{' '.join(str(error).split())} {hint or ''}".strip()) from error
+            HydraConfig.instance().set_config(config)
+            _let_import(conf_folders())
+            with open_dict(config):
+                del config["hydra"]
+            yield config
+    finally:
+        GlobalHydra.instance().hydra, HydraConfig.instance().cfg = held, running
 
 
 @functools.cache
