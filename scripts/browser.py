@@ -67,7 +67,7 @@ class Tab:
             raise RuntimeError(said["exceptionDetails"])
         return said["result"].get("value")
 
-    def wait(self, condition: str, seconds: float = 60) -> Any:
+    def wait(self, condition: str, seconds: float = 120) -> Any:
         """Until a script's value is true; returns it."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

@@ -37,6 +37,8 @@ def main(picture: str = "", output: str = str(OUTPUT), width: str = str(WIDTH)) 
         with tempfile.TemporaryDirectory() as profile, browser(program, Path(profile)) as tab:
             tab.size(int(width))
             tab.open(url)
+            tab.wait("document.readyState === 'complete'")
+            tab.run("document.querySelector('#explain').checked = true")
             tab.wait("document.querySelectorAll('#samples img').length && "
                      "[...document.querySelectorAll('#samples img')].every((image) => image.complete)")  # fmt: skip
             if picture:

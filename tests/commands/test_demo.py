@@ -106,6 +106,8 @@ def test_a_face_in_the_browser(tmp_path):
         shown = tab.run(_PROBABILITIES)
         tab.run("document.querySelectorAll('#samples button')[3].click()")
         assert answered(tab, shown) != shown
+        tab.run("document.querySelector('#explain').click()")
+        tab.wait("document.querySelectorAll('.why:not([hidden]) .heat[src^=data]').length === 3", 120)
         tab.run("document.querySelector('#camera').click()")
         tab.wait("document.querySelector('#video').videoWidth > 0")
         tab.run("document.querySelector('#shoot').click()")

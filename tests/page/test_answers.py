@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import io
 import json
@@ -13,10 +14,11 @@ import pytest
 from PIL import Image
 
 from inference.network_fakes import portrait, small_onnx, two_people
+from occlufer.datasets.images import decode_image
 from occlufer.inference.predictor import Predictor
 from occlufer.page import answers as answers_module
 from occlufer.page.answers import SAMPLES, Answers, sample
-from occlufer.types import ConfigError, ImageError, UInt8Array
+from occlufer.types import ConfigError, ImageError, RunError, UInt8Array
 
 MASK = {
     "_target_": "occlufer.occlusion.mask.FaceMask",
@@ -36,13 +38,18 @@ def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
 
 @pytest.fixture(scope="module")
 def answers(predictor: Predictor) -> Answers:
-    return Answers(predictor, {"mask": MASK, "box": BOX}, network="a test")
+    return Answers(predictor, {"mask": MASK, "box": BOX}, network="a test", attribution=lambda: brightness)
 
 
 @pytest.fixture(scope="module")
 def face(answers: Answers) -> dict[str, Any]:
     (found,) = answers.faces(png(portrait()))["faces"]
     return dict(found)
+
+
+def brightness(image_BCHW: np.ndarray, targets: list[int]) -> np.ndarray:
+    """A heat map that shows that it is of this picture and this answer."""
+    return image_BCHW.max(1) - image_BCHW.min() + np.reshape(targets, (-1, 1, 1))
 
 
 def png(image: UInt8Array) -> bytes:
@@ -101,6 +108,23 @@ def test_colours_and_occluders_are_seen(answers, face):
     panels = answers.under({"face": face, "worn": chosen})["panels"]
     assert len({panel["picture"] for panel in panels}) == 4
     assert all(panel["seen"].startswith("data:image/png;base64,") for panel in panels)
+
+
+def test_what_speaks_for_an_answer_is_shown_when_asked_for(answers, predictor, face):
+    plain = answers.under({"face": face, "worn": [worn()]})["panels"]
+    assert [panel["heat"] for panel in plain] == [None, None]
+    panels = answers.under({"face": face, "worn": [worn()], "explain": True})["panels"]
+    assert [panel | {"heat": None} for panel in panels] == plain
+    pictures = [decode_image(base64.b64decode(panel["heat"].split(",")[1]), where="heat") for panel in panels]
+    assert [picture.shape for picture in pictures] == [(192, 192, 3)] * 2
+    assert not np.array_equal(*pictures)
+
+    def no_torch() -> Any:
+        raise RunError("not of this network")
+
+    other = Answers(predictor, {}, network="another", attribution=no_torch)
+    with pytest.raises(RunError, match="not of this network"):
+        other.under({"face": face, "explain": True})
 
 
 def test_a_face_without_a_mesh_is_shown_bare(answers):

@@ -7,7 +7,7 @@ import binascii
 import functools
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 import cv2
@@ -19,7 +19,8 @@ from occlufer.data.rendered import RenderedFace
 from occlufer.data.view import StretchedImage
 from occlufer.datasets.images import decode_image
 from occlufer.inference.faces import BY_BOX, BY_DETECTOR, BY_MESH, BY_SIZE, FoundFace
-from occlufer.inference.predictor import Predictor
+from occlufer.inference.heat import overlay
+from occlufer.inference.predictor import Prediction, Predictor
 from occlufer.occlusion.base import Occluder
 from occlufer.occlusion.none import NoOcclusion
 from occlufer.synthesis.faces import FACES_A_PERSON, draw_face
@@ -35,8 +36,12 @@ SAMPLES = len(EXPRESSIONS)
 """Drawn faces to try the page with, one of each expression."""
 
 _CUT = 480  # pixels: longest side of what is shown of a face
+_HEAT = 192  # pixels: longest side of a heat map
 _AROUND = 1.8  # times the longer side of its box: hair, ears and straps
 _FAR = 1e5  # pixels, no mesh of a cut reaches so far
+
+
+Attribute = Callable[[FloatArray, Sequence[int]], FloatArray]
 
 
 @final
@@ -47,10 +52,16 @@ class Answers:
         predictor: the network.
         nodes: configuration of each occluder with a dial, by name.
         network: what the page calls the network.
+        attribution: makes what says which pixels speak for an answer: of a normalised batch (1, C, H, W) and the
+            numbers of the classes, a heat map (1, H, W). Called when first asked for, as it loads torch.
     """
 
-    def __init__(self, predictor: Predictor, nodes: Mapping[str, Mapping[str, Any]], *, network: str) -> None:
+    def __init__(
+        self, predictor: Predictor, nodes: Mapping[str, Mapping[str, Any]], *, network: str,
+        attribution: Callable[[], Attribute],
+    ) -> None:  # fmt: skip
         self._predictor, self._nodes, self._network = predictor, dict(nodes), network
+        self._attribution = functools.cache(attribution)
 
     def choices(self) -> dict[str, Any]:
         """What can be chosen: occluders with their colours, the likeliest first, and the names of the expressions."""
@@ -80,19 +91,23 @@ class Answers:
         """A face of `faces` bare and under each of the chosen occluders.
 
         Args:
-            asked: `face` as `faces` gave it, and `worn`, a list of {occluder, colour, severity 0..1}.
+            asked: `face` as `faces` gave it, `worn`, a list of {occluder, colour, severity 0..1}, and `explain`,
+                whether `heat` is wanted.
 
         Returns:
-            `panels`, the bare face first: `picture`, `seen` (the network's input), `probabilities`, `expression`,
-            and `covered_share`, None where the face has no mesh; a face without one is shown bare alone.
+            `panels`, the bare face first: `picture`, `seen` (the network's input), `heat` (what speaks for the answer,
+            over that), `probabilities`, `expression`, and `covered_share`, None where the face has no mesh; a face
+            without one is shown bare alone.
 
         Raises:
             ConfigError, ImageError: what was asked is not of that kind.
+            RunError: `heat` is not to be had of this network.
         """
         picture_HWC, face = _face_of(asked.get("face"))
         chosen = asked.get("worn", [])
         if not isinstance(chosen, list) or len(chosen) > 4:
             raise ConfigError(f"`worn` must be a list of at most 4 occluders; found {chosen!r}.")
+        explain = asked.get("explain") is True
         worn = {f"{number}": self._occluder(one) for number, one in enumerate(chosen)}
         ((*said,),) = self._predictor.of_faces([picture_HWC], [[face]], occluders=worn)
         seen = self._predictor.render(picture_HWC, face, occluders=worn)
@@ -103,12 +118,23 @@ class Answers:
                 {
                     "picture": as_url(_worn(picture_HWC, face, occluder)),
                     "seen": as_url(self._as_shown(seen[one.condition].occluded_HWC)),
+                    "heat": as_url(self._heat(seen[one.condition].occluded_HWC, one)) if explain else None,
                     "probabilities": {name: round(value, 4) for name, value in one.probabilities.items()},
                     "expression": one.expression,
                     "covered_share": None if math.isnan(one.covered_share) else round(one.covered_share, 4),
                 }
             )
         return {"panels": panels}
+
+    def _heat(self, seen_HWC: UInt8Array, answer: Prediction) -> UInt8Array:
+        """What speaks for the answer, over an enlarged picture of what the network sees."""
+        shown = self._predictor.network.description.image.to_array(seen_HWC)[None]
+        (heat_HW,) = self._attribution()(shown, [self._predictor.classes.index(answer.expression)])
+        height, width = seen_HWC.shape[:2]
+        scale = max(_HEAT // max(height, width), 1)
+        size = (width * scale, height * scale)
+        large_HWC = np.asarray(cv2.resize(seen_HWC, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+        return overlay(large_HWC, heat_HW)
 
     def _as_shown(self, seen_HWC: UInt8Array) -> UInt8Array:
         """Grey where the network sees grey."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from occlufer.console import say
 from occlufer.inference.predictor import Predictor
-from occlufer.page.answers import Answers, sample
+from occlufer.page.answers import Answers, Attribute, sample
 from occlufer.page.server import PageServer
 
 
@@ -35,8 +35,9 @@ def serve(
     """
     dials = {name: node for name, node in nodes.items() if "severity_range" in node}
     answers = Answers(
-        Predictor(source, trusted=trusted), dials, network=source or "the one that comes with occlufer"
-    )
+        Predictor(source, trusted=trusted), dials, network=source or "the one that comes with occlufer",
+        attribution=lambda: _attribution(source, trusted),
+    )  # fmt: skip
     with PageServer(answers, port) as server:
         try:
             answers.faces(sample(0))  # what is made once is made before anybody waits for it
@@ -46,3 +47,9 @@ def serve(
             server.serve_forever()
         except KeyboardInterrupt:
             say("\nEnded.")
+
+
+def _attribution(source: str | None, trusted: Sequence[str]) -> Attribute:
+    from occlufer.inference.attribution import Attribution, explainable  # with torch, and for this alone
+
+    return Attribution(explainable(source, trusted=trusted))

@@ -78,7 +78,7 @@ async function show(file) {
 
 function choose(one) {
   face = one;
-  at("panels").hidden = false;
+  at("panels").hidden = at("options").hidden = false;
   const note = one.mesh ? "" : "No mesh was found on this face: nothing can be placed on it.";
   for (const panel of panels.slice(1)) {
     panel.hidden = !one.mesh;
@@ -99,7 +99,7 @@ async function refresh() {
     try {
       const asked = face;
       const worn = asked.mesh ? panels.slice(1).map(chosenIn) : [];
-      const said = await ask("under", JSON.stringify({face: asked, worn}));
+      const said = await ask("under", JSON.stringify({face: asked, worn, explain: at("explain").checked}));
       if (asked === face) said.panels.forEach((one, index) => fill(panels[index], one, said.panels[0]));
     } catch (error) {
       tell(error.message, true);
@@ -127,6 +127,11 @@ function fill(panel, said, bare) {
   panel.querySelector(".picture").alt = `The face, ${name}`;
   panel.querySelector(".seen").src = said.seen;
   panel.querySelector(".seen").alt = "The network's input";
+  panel.querySelector(".why").hidden = !said.heat;
+  if (said.heat) {
+    panel.querySelector(".heat").src = said.heat;
+    panel.querySelector(".heat").alt = `What speaks for ${said.expression}, bright where it is most`;
+  }
   panel.querySelector(".answer strong").textContent = said.expression;
   panel.querySelector(".answer span").textContent = percent(said.probabilities[said.expression]);
   const share = said.covered_share;
@@ -240,6 +245,7 @@ async function begin() {
   for (const name of [null, ...STARTS]) {
     addPanel(name === null || choices.occluders.some((one) => one.name === name) ? name : first);
   }
+  at("explain").addEventListener("change", refresh);
   at("samples").replaceChildren(...choices.samples.map((name, index) =>
     thumbnail(`sample/${index}`, `a drawn face: ${name}`, async () => show(await (await fetch(`sample/${index}`)).blob()))));
   at("file").addEventListener("change", (event) => {
