@@ -199,6 +199,13 @@ COMMANDS: dict[str, CommandInfo] = {
             ("paths.outputs=DIR", "where studies are"),
         ),
     ),
+    "completion": CommandInfo(
+        "let the shell complete commands, options and settings",
+        (),
+        'occlufer completion bash    # in ~/.bashrc: eval "$(occlufer completion bash)"',
+        (("bash|zsh", "the shell"),),
+        by_hydra=False,
+    ),
 }
 
 
