@@ -19,6 +19,7 @@ def test_configs_hold_every_argument_with_its_default(file_name: str, tmp_path: 
     honest = [text.replace("${protocol:contradictions}", "drop") for text in texts]
     config = yaml.safe_load(honest[0]) | yaml.safe_load(honest[1])
     assert config.pop("defaults") == ["_stored", "_self_"]
+    assert config.pop("crop") is None  # for `tasks.assemble.make_faces`
     module, _, adapter_name = config.pop("_target_").rpartition(".")
     adapter = getattr(importlib.import_module(module), adapter_name)
     make_fake = importlib.import_module(f"fakes.{module.rpartition('.')[2]}").make_fake

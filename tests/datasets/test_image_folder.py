@@ -100,6 +100,26 @@ def test_a_test_set_alone_is_left_as_it_is(tmp_path: Path):
     assert set(ImageFolder(root=make_fake(tmp_path, splits=("test",))).manifest.splits) == {"test"}
 
 
+def test_a_set_without_parts_may_be_for_testing_only(tmp_path: Path):
+    dataset = ImageFolder(root=make_fake(tmp_path, splits=()), test_share=1)
+    assert set(dataset.manifest.splits) == {"test"}
+    assert dataset.notes == ("All faces are for testing (dataset.test_share=1).",)
+    with pytest.raises(DatasetError, match="over 0 and below 1"):
+        ImageFolder(root=tmp_path, validation_share=1)
+
+
+def test_a_class_of_one_person_is_told_where_parts_leave_it_out(tmp_path: Path):
+    root = make_fake(tmp_path, per_class=12, splits=())
+    for folder in root.iterdir():
+        for number, path in enumerate(sorted(folder.iterdir())):
+            who = 0 if folder.name == "fear" else number % 6
+            path.rename(folder / f"S{who:03d}_{number}.png")
+    with pytest.raises(
+        DatasetError, match=r"empty class.*all 12 faces of fear are of 'S000': leave the class out"
+    ):
+        ImageFolder(root=root, subject_pattern=r"^(S\d+)_", test_share=0.2, validation_share=0.2)
+
+
 def test_subjects_stay_together(tmp_path: Path):
     root = make_fake(tmp_path, per_class=12, splits=())
     for folder in root.iterdir():

@@ -121,13 +121,7 @@ class FaceDataModule(pl.LightningDataModule):
 
     def left_out(self) -> pd.DataFrame:
         """Columns split, expression, key, reason: every face that is not used, first those of the manifest."""
-        rows, manifest = np.flatnonzero(~self.usable), self.faces.manifest
-        expressions = [EXPRESSIONS[label] for label in manifest.labels[rows]]
-        unused = pd.DataFrame(
-            {"split": manifest.splits[rows], "expression": expressions, "key": manifest.keys[rows],
-             "reason": self.reasons[rows]}, dtype=object
-        )  # fmt: skip
-        return pd.concat([unused, self.faces.left_out], ignore_index=True)
+        return left_out_faces(self.faces, self.reasons)
 
     def require(self, *splits: str) -> None:
         """Raise `DatasetError` when one of the splits has no face with landmarks."""
@@ -210,6 +204,17 @@ class FaceDataModule(pl.LightningDataModule):
             # Batch normalisation cannot learn from a single face, and so drops a last batch of one.
             drop_last=shuffle and len(sampler) > 1 and len(sampler) % self.loader.batch_size == 1,
         )
+
+
+def left_out_faces(faces: FaceDataset, reasons: NDArray[np.object_]) -> pd.DataFrame:
+    """Columns split, expression, key, reason: every face with a reason (`reasons_left_out`), then what is in no row."""
+    rows, manifest = np.flatnonzero(reasons != ""), faces.manifest
+    expressions = [EXPRESSIONS[label] for label in manifest.labels[rows]]
+    unused = pd.DataFrame(
+        {"split": manifest.splits[rows], "expression": expressions, "key": manifest.keys[rows],
+         "reason": reasons[rows]}, dtype=object
+    )  # fmt: skip
+    return pd.concat([unused, faces.left_out], ignore_index=True)
 
 
 def left_out_notes(left_out: pd.DataFrame) -> list[str]:

@@ -21,6 +21,7 @@ def contact_sheet(
     tile: int,
     captions: Sequence[Sequence[str]] | None = None,
     row_names: Sequence[str] | None = None,
+    columns: int = 1,
 ) -> UInt8Array:
     """Lay faces out in a grid.
 
@@ -29,11 +30,12 @@ def contact_sheet(
         tile: side of a tile in pixels.
         captions: a line under each tile.
         row_names: a line above each row.
+        columns: the sheet is at least so many tiles wide.
 
     Returns:
         The sheet, uint8 RGB.
     """
-    columns = max(len(row) for row in rows)
+    columns = max(columns, *(len(row) for row in rows))
     above = _TEXT_HEIGHT if row_names else 0
     below = _TEXT_HEIGHT if captions else 0
     step = above + tile + below + _GAP
@@ -41,7 +43,7 @@ def contact_sheet(
     for r, row in enumerate(rows):
         for c, image_HWC in enumerate(row):
             top, left = _GAP + r * step + above, _GAP + c * (tile + _GAP)
-            picture_HWC = _to_tile(image_HWC, tile)
+            picture_HWC = fitted(image_HWC, tile)
             high, wide = picture_HWC.shape[:2]
             top, left = top + (tile - high) // 2, left + (tile - wide) // 2
             paper[top : top + high, left : left + wide] = picture_HWC
@@ -57,7 +59,8 @@ def contact_sheet(
     return np.asarray(sheet)
 
 
-def _to_tile(image_HWC: UInt8Array, tile: int) -> UInt8Array:
+def fitted(image_HWC: UInt8Array, tile: int) -> UInt8Array:
+    """The image in its proportions, uint8 RGB, its longer side `tile` pixels."""
     longer = max(image_HWC.shape[:2])
     method = cv2.INTER_AREA if longer > tile else cv2.INTER_CUBIC
     high, wide = (max(round(side * tile / longer), 1) for side in image_HWC.shape[:2])

@@ -56,7 +56,7 @@ class StoredFaces(FaceDataset):
         name: short name for caches and run folders.
         validation_share: share of the training faces that becomes validation where the data have none, over 0 and
             below 1; of all faces where they have no splits.
-        test_share: share of all faces that becomes test where the data have no splits at all.
+        test_share: share of all faces that becomes test where the data have no splits at all; 1: a set to test on only.
         split_seed: seed of both, and of `limit`; non-negative.
         duplicates: "drop" takes images that stand in two splits out of the earlier one (never out of test),
             "keep" only counts them, "error" refuses a dataset in which any image stands twice.
@@ -109,7 +109,8 @@ class StoredFaces(FaceDataset):
             one_of(key, getattr(self, key), known)
         for key in ("validation_share", "test_share"):
             share = getattr(self, key)
-            if not isinstance(share, int | float) or not 0 < share < 1:
+            whole_set = key == "test_share" and share == 1
+            if not isinstance(share, int | float) or not (0 < share < 1 or whole_set):
                 raise DatasetError(f"dataset.{key}={share}: wanted a number over 0 and below 1.")
         whole("split_seed", self.split_seed, 0)
         if self.limit is not None and not isinstance(self.limit, int):
@@ -183,6 +184,11 @@ class StoredFaces(FaceDataset):
         present = set(manifest.splits)
         if "train" not in present or {"validation", "test"} <= present:
             return manifest, ()
+        if present == {"train"} and self.test_share == 1:
+            frame = manifest.frame.assign(split="test")
+            return Manifest.from_frame(frame, name=manifest.name, classes=manifest.classes), (
+                "All faces are for testing (dataset.test_share=1).",
+            )
         way = "by subject" if manifest.frame["subject"].notna().any() else "stratified by expression"
         if present == {"train"}:
             carved = assign_splits(

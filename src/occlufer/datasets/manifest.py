@@ -248,7 +248,20 @@ def _check_empty_classes(manifest: Manifest) -> None:
     ]
     if empty:
         raise DatasetError(
-            f"{manifest.name}: empty class: no face for {named(empty)}. Add images. Where the split was "
-            "carved out, try another dataset.split_seed or a larger share; where the dataset has a class map, a class "
-            "that is not meant to be there can be left out of it."
+            f"{manifest.name}: empty class: no face for {named(empty)}. {_owners(manifest, counts)}Add images. Where "
+            "the split was carved out, try another dataset.split_seed or a larger share; where the dataset has a class "
+            "map, a class that is not meant to be there can be left out of it."
         )
+
+
+def _owners(manifest: Manifest, counts: pd.DataFrame) -> str:
+    """Of classes with an empty split those whose faces are of so few people that they cannot be in every split."""
+    frame = manifest.frame
+    told = []
+    for expression in counts.columns[(counts == 0).any()]:
+        people = frame.loc[frame["label"] == EXPRESSIONS.index(expression), "subject"]
+        if len(people) and people.notna().all() and people.nunique() < len(counts):
+            told.append(f"all {len(people):,} faces of {expression} are of {named(sorted(people.unique()))}")
+    if not told:
+        return ""
+    return f"People are not parted, and {'; '.join(told)}: leave the class out, or give dataset.subject_pattern=null. "

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from occlufer.data.view import SquareView
+from occlufer.landmarks.boxes import Box, FaceBoxes
 from occlufer.landmarks.detector import DetectorSettings, LandmarkDetector
-from occlufer.landmarks.face_mesh import FaceDetector
 from occlufer.landmarks.model import model_file
 from occlufer.landmarks.topology import mean_mesh
 from occlufer.types import FloatArray, UInt8Array
 
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom in pixels of the picture."""
-
 BY_MESH, BY_DETECTOR, BY_BOX, BY_SIZE = "face mesh", "face detector", "given box", "whole image"
-_LEAST_SCORE = 0.5
-_SEARCHED = 1280  # pixels: a larger picture is shrunk for the search
-_TILED_FROM = 480  # pixels: in a picture with a longer side small faces are looked for in parts of it too
 _FACE_SIZED = 256  # pixels: a picture no larger, and about square, may be one face as a whole
 _SMALL = 200  # pixels: the detector alone sees little in such pictures, the cascade of landmarks does
-_MOST_FACES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +69,7 @@ class FaceFinder:
 
     def __init__(self, settings: DetectorSettings | None = None) -> None:
         model = model_file(None if settings is None else settings.model)
-        self._detector = FaceDetector(model, _LEAST_SCORE)
+        self._boxes = FaceBoxes(model)
         self._mesh = LandmarkDetector(settings=settings or DetectorSettings(min_face_share=0.2))
 
     def __call__(self, image_HWC: UInt8Array) -> list[FoundFace]:
@@ -120,48 +112,6 @@ class FaceFinder:
                 if x0 <= x <= x1 and y0 <= y <= y1:  # and not of a neighbour
                     return FoundFace(_box_of(mesh_N3), mesh_N3, BY_MESH)
         return FoundFace(box, None, BY_DETECTOR)
-
-    def _boxes(self, image_HWC: UInt8Array) -> list[Box]:
-        """Boxes of the face detector, in the whole picture and in overlapping parts of it, each face once."""
-        height, width = image_HWC.shape[:2]
-        shrink = min(1.0, _SEARCHED / max(height, width))
-        small_HWC = image_HWC
-        if shrink < 1:
-            size = (round(width * shrink), round(height * shrink))
-            small_HWC = np.asarray(cv2.resize(image_HWC, size, interpolation=cv2.INTER_AREA), np.uint8)
-        found: list[tuple[float, Box]] = []
-        for left, top, part_HWC in _parts(small_HWC):
-            for score, (x0, y0, x1, y1) in self._detector.boxes(part_HWC):
-                corners = (x0 + left, y0 + top, x1 + left, y1 + top)
-                found.append((score, (*(corner / shrink for corner in corners),)))
-        kept: list[Box] = []
-        for _, box in sorted(found, key=lambda face: face[0], reverse=True):
-            if all(_overlap(box, other) < 0.3 for other in kept):
-                kept.append(box)
-        return kept[:_MOST_FACES]
-
-
-def _parts(image_HWC: UInt8Array) -> list[tuple[int, int, UInt8Array]]:
-    """(left, top, picture): the whole, and 3 x 3 overlapping halves where small faces may hide in it."""
-    height, width = image_HWC.shape[:2]
-    parts = [(0, 0, image_HWC)]
-    if max(height, width) >= _TILED_FROM:
-        high, wide = height // 2, width // 2
-        for top in (0, high // 2, height - high):
-            for left in (0, wide // 2, width - wide):
-                cut_HWC = np.ascontiguousarray(image_HWC[top : top + high, left : left + wide])
-                parts.append((left, top, cut_HWC))
-    return parts
-
-
-def _overlap(one: Box, other: Box) -> float:
-    """The shared area as a share of the smaller box."""
-    wide = min(one[2], other[2]) - max(one[0], other[0])
-    high = min(one[3], other[3]) - max(one[1], other[1])
-    if wide <= 0 or high <= 0:
-        return 0.0
-    areas = [(x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in (one, other)]
-    return wide * high / max(min(areas), 1e-6)
 
 
 def _box_of(mesh_N3: FloatArray) -> Box:

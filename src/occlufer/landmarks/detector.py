@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from occlufer.landmarks.boxes import Box, prominence
 from occlufer.landmarks.face_mesh import FaceMesh
 from occlufer.landmarks.model import model_file
 from occlufer.landmarks.settings import DEFAULT_STAGES as DEFAULT_STAGES
@@ -140,7 +141,7 @@ class LandmarkDetector:
         shown_HWC, offset, shown_hw = _show(small_HWC, stage)
         found = self._meshes[stage.threshold].find(shown_HWC)
         meshes = [_to_original(found_N3, offset, shown_hw, image_hw) for found_N3 in found]
-        return sorted(meshes, key=lambda mesh_N3: _prominence(mesh_N3, image_hw), reverse=True)
+        return sorted(meshes, key=lambda mesh_N3: prominence(_oval_box(mesh_N3), image_hw), reverse=True)
 
     def _confirmed(
         self, stage: Stage, small_HWC: UInt8Array, landmarks_N3: FloatArray, image_hw: Sequence[int]
@@ -187,12 +188,10 @@ def _to_original(
     return np.asarray(moved_N3, np.float32)
 
 
-def _prominence(landmarks_N3: FloatArray, image_hw: Sequence[int]) -> float:
-    """The face's width, as a share of the image's, less up to all of it the farther its centre is from the middle."""
-    oval_K2 = landmarks_N3[list(FACE_OVAL), :2] / (image_hw[1], image_hw[0])
-    low_2, high_2 = oval_K2.min(axis=0), oval_K2.max(axis=0)
-    off_centre = np.linalg.norm((low_2 + high_2) / 2 - 0.5) / np.sqrt(0.5)
-    return float((high_2 - low_2)[0] * (1 - off_centre))
+def _oval_box(landmarks_N3: FloatArray) -> Box:
+    """Around the face's oval."""
+    oval_K2 = landmarks_N3[list(FACE_OVAL), :2]
+    return (*map(float, oval_K2.min(axis=0)), *map(float, oval_K2.max(axis=0)))  # type: ignore[return-value]
 
 
 def _plausible(landmarks_N3: FloatArray, image_hw: Sequence[int], settings: DetectorSettings) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import cv2
 
@@ -23,6 +23,9 @@ from occlufer.types import ImageError, LandmarkError, UInt8Array
 
 _IN_FLIGHT = 3  # chunks a worker: one at work, the rest so that it never waits for the parent
 _IDLE = -1
+ToolT = TypeVar("ToolT")
+ResultT = TypeVar("ResultT")
+ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 
 class ImageSource(Protocol):
@@ -59,6 +62,19 @@ Task = tuple[int, bytes]
 """An image to look at: index in the source, digest."""
 
 
+class Work(Protocol[ToolT, ResultT_co]):
+    """What workers do with images: a picklable object, such as `Job`."""
+
+    def start(self) -> ToolT:
+        """What a worker looks with; called once in each."""
+
+    def look(self, task: Task, tool: ToolT, /) -> ResultT_co:
+        """What is found in one image."""
+
+    def crashed(self, task: Task) -> ResultT_co:
+        """What is said of an image that ended two workers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """What a worker needs to know; `former` holds meshes that are only to be checked."""
@@ -67,6 +83,17 @@ class Job:
     settings: DetectorSettings
     make_detector: Callable[[DetectorSettings], Detector]
     former: LandmarkCache | None = None
+
+    def start(self) -> Detector:
+        """What a worker looks with."""
+        return self.make_detector(self.settings)
+
+    def crashed(self, task: Task) -> Result:
+        """An image that ends whatever process looks at it."""
+        told = (
+            f"{_name(self.source, task[0])}: ended the process that looked at it, twice; counted as missed."
+        )
+        return Result(CacheRecord(task[1], None, MISSED_CRASHED, (0, 0)), told)
 
     def look(self, task: Task, detector: Detector) -> Result:
         """Look at one image; one that cannot be read is a miss."""
@@ -90,15 +117,17 @@ class Job:
         return None
 
 
-def run(job: Job, chunks: Sequence[Sequence[Task]], workers: int) -> Generator[list[Result], None, None]:
+def run(
+    job: Work[Any, ResultT], chunks: Sequence[Sequence[Task]], workers: int
+) -> Generator[list[ResultT], None, None]:
     """Results chunk by chunk, in any order; closing the generator stops the workers.
 
     With 0 workers this process looks. An image at which a worker dies is tried once more, alone, and is a miss when
     that one dies as well. Raises `LandmarkError` when workers die without an image in hand.
     """
     if workers == 0:
-        detector = job.make_detector(job.settings)
-        yield from ([job.look(task, detector) for task in chunk] for chunk in chunks)
+        tool = job.start()
+        yield from ([job.look(task, tool) for task in chunk] for chunk in chunks)
         return
     left = dict(enumerate(chunks))
     while left:
@@ -120,15 +149,11 @@ def run(job: Job, chunks: Sequence[Sequence[Task]], workers: int) -> Generator[l
                 yield [_alone(job, task)]
 
 
-def _alone(job: Job, task: Task) -> Result:
+def _alone(job: Work[Any, ResultT], task: Task) -> ResultT:
     with contextlib.suppress(BrokenProcessPool):
         for results in _Crowd(job, 1).work({0: [task]}):
             return results[0]
-    record = CacheRecord(task[1], None, MISSED_CRASHED, (0, 0))
-    return Result(
-        record,
-        f"{_name(job.source, task[0])}: ended the process that looked at it, twice; counted as missed.",
-    )
+    return job.crashed(task)
 
 
 def _name(source: ImageSource, index: int) -> str:
@@ -136,10 +161,10 @@ def _name(source: ImageSource, index: int) -> str:
     return f"image {index}" if manifest is None else str(manifest.keys[index])
 
 
-class _Crowd:
+class _Crowd(Generic[ResultT]):
     """Workers that say what they have in hand, in memory that outlives them."""
 
-    def __init__(self, job: Job, workers: int) -> None:
+    def __init__(self, job: Work[Any, ResultT], workers: int) -> None:
         context = spawn_context()
         self._hands = context.RawArray("q", [_IDLE] * workers)
         self._workers = workers
@@ -149,9 +174,9 @@ class _Crowd:
         """Indices of the images that were being looked at when the workers ended."""
         return set(self._hands) - {_IDLE}
 
-    def work(self, left: dict[int, Sequence[Task]]) -> Generator[list[Result], None, None]:
+    def work(self, left: dict[int, Sequence[Task]]) -> Generator[list[ResultT], None, None]:
         """Results of the chunks, each taken out of `left` before it is handed over; raises `BrokenProcessPool`."""
-        waiting: dict[Future[list[Result]], int] = {}
+        waiting: dict[Future[list[ResultT]], int] = {}
         todo = iter(list(left.items()))
         try:
             while left:
@@ -167,7 +192,7 @@ class _Crowd:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _submit(
-        self, waiting: dict[Future[list[Result]], int], todo: Iterator[tuple[int, Sequence[Task]]]
+        self, waiting: dict[Future[list[ResultT]], int], todo: Iterator[tuple[int, Sequence[Task]]]
     ) -> bool:
         for number, chunk in todo:
             with for_children():  # workers start one by one, as tasks come in
@@ -176,24 +201,24 @@ class _Crowd:
         return False
 
 
-_worker: tuple[Job, Detector, Any, int] | None = None  # set in worker processes only
+_worker: tuple[Work[Any, Any], Any, Any, int] | None = None  # set in worker processes only
 
 
-def _start_worker(job: Job, hands: Any, started: Any) -> None:
+def _start_worker(job: Work[Any, Any], hands: Any, started: Any) -> None:
     global _worker
     settle_worker()
     cv2.setNumThreads(1)
     with started.get_lock():
         place, started.value = started.value, started.value + 1
-    _worker = job, job.make_detector(job.settings), hands, place
+    _worker = job, job.start(), hands, place
 
 
-def _look(chunk: Sequence[Task]) -> list[Result]:
+def _look(chunk: Sequence[Task]) -> list[Any]:
     assert _worker is not None
-    job, detector, hands, place = _worker
+    job, tool, hands, place = _worker
     results = []
     for task in chunk:
         hands[place] = task[0]
-        results.append(job.look(task, detector))
+        results.append(job.look(task, tool))
     hands[place] = _IDLE
     return results

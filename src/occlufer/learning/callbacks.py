@@ -21,6 +21,8 @@ MONITOR = "val_f1_macro"
 
 HistoryRow = dict[str, float]
 
+_WARM_AFTER, _TIMED = 3, 10  # steps: before time is taken, and over which it is
+
 
 @final
 class History(Callback):
@@ -73,6 +75,43 @@ class History(Callback):
         self.rows = list(state_dict["rows"])
         self._seconds_before = float(state_dict["seconds"])
         self._started = time.monotonic()
+
+
+@final
+class Forecast(Callback):
+    """Tells once, after the first steps, how long the rest of a training will take.
+
+    Args:
+        tell: called with the sentence (on the first device).
+    """
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell, self._steps, self._since = tell, 0, 0.0
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count, from when loaders and kernels are warm."""
+        self._steps += 1
+        if self._steps == _WARM_AFTER:
+            self._since = time.monotonic()
+        if self._steps != _WARM_AFTER + _TIMED or not trainer.is_global_zero:
+            return
+        step = (time.monotonic() - self._since) / _TIMED
+        of_epoch, epochs = int(trainer.num_training_batches), int(trainer.max_epochs or 0)
+        left = of_epoch * (epochs - trainer.current_epoch) - batch_idx - 1
+        if left > 0:
+            self._tell(
+                f"{_duration(step * left)} for the {left:,} steps that are left of {epochs} epochs "
+                f"({step:.2g} s a step; validation and test come on top)"
+            )
+
+
+def _duration(seconds: float) -> str:
+    """Roughly, such as `about 12 min`."""
+    if seconds < 90:
+        return f"about {max(round(seconds), 1)} s"
+    return f"about {round(seconds / 60)} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"
 
 
 @final

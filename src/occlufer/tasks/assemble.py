@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -15,12 +16,14 @@ from occlufer.console import progress, say
 from occlufer.data.datamodule import FaceDataModule, LoaderSettings, coverage_table, usable_faces
 from occlufer.data.image_format import ImageFormat
 from occlufer.datasets.base import FaceDataset
+from occlufer.datasets.crops import CroppedFaces, check_crop
 from occlufer.datasets.extra import WithExtra
 from occlufer.datasets.folds import Fold
 from occlufer.datasets.manifest import named
 from occlufer.datasets.near_duplicates import near_duplicate_notes, pairs_path, read_pairs
 from occlufer.landmarks.build import BuildReport, build_landmarks
 from occlufer.landmarks.cache import LandmarkCache
+from occlufer.landmarks.crops import crop_path, crops_folder, cut_faces
 from occlufer.learning.module import ExpressionClassifier
 from occlufer.settings import Protocol
 from occlufer.types import EXPRESSIONS, ConfigError, DatasetError, OccluferError
@@ -28,15 +31,23 @@ from occlufer.types import EXPRESSIONS, ConfigError, DatasetError, OccluferError
 Config = Mapping[str, Any]
 MadeT = TypeVar("MadeT")
 
+_UNEQUAL = 3  # times as many faces in the largest class as in the smallest
+_LOOKED_AT, _GREY_WITHIN = (
+    8,
+    3.0,
+)  # images, and the mean spread of a grey one's channels (JPEG rounds them apart)
+
 NEAR_DUPLICATES = "near_duplicates"
 """The folder of the cache in which `prepare` keeps the near-duplicates that it found."""
 
 
 def make_faces(config: Config) -> FaceDataset:
-    """The dataset of a run, parted by fold and with `dataset.extra` where asked for; says what it left out."""
+    """The dataset of a run, cropped, parted by fold and with `dataset.extra` where asked for; says what it left out."""
     node = dict(config["dataset"])
-    extra = node.pop("extra", None)
+    extra, crop = node.pop("extra", None), check_crop(node.pop("crop", None))
     faces: FaceDataset = build(node)
+    if crop:
+        faces = _cropped(config, faces)
     if config.get("fold") is not None:
         faces = Fold(faces, fold=config["fold"], count=config["fold_count"], seed=config["fold_seed"],
                      honest=not Protocol.of(config).parts_subjects)  # fmt: skip
@@ -50,6 +61,20 @@ def make_faces(config: Config) -> FaceDataset:
     for note in faces.notes:
         say(note)
     return faces
+
+
+def _cropped(config: Config, faces: FaceDataset) -> CroppedFaces:
+    settings = build(config["landmarks"])
+    folder = crops_folder(Path(config["paths"]["cache"]), settings)
+    with progress("Cutting faces out of photographs") as update:
+        crops = cut_faces(faces, folder, settings=settings, on_progress=update, on_message=say)
+    return CroppedFaces(
+        faces,
+        {
+            photo: (crop_path(folder, photo) if crop.box else None, crop.box, crop.others)
+            for photo, crop in crops.items()
+        },
+    )
 
 
 def prepare_landmarks(
@@ -83,8 +108,8 @@ def prepare_landmarks(
     if report.found == 0:
         raise DatasetError(
             f"{faces.name}: no face was found in any of its {report.total} images ({report.missed}). Are these "
-            "photographs of uncovered faces, at least 48 pixels wide? Look at them with "
-            "`occlufer preview view=full occlusion=none`, or lower landmarks.min_face_share if the faces are small."
+            "uncovered faces, at least 48 pixels wide? Where they are small in ordinary photographs, add "
+            "dataset.crop=face."
         )
     return cache, report
 
@@ -124,6 +149,30 @@ def make_datamodule(
         seed=int(config["seed"]),
         evaluation_seed=int(config["evaluation_seed"]),
     )
+
+
+def data_advice(config: Config, data: FaceDataModule) -> Iterator[str]:
+    """What the training faces are like, where a setting goes with it: unequal classes, grey or colour."""
+    sizes = {name: count for name, count in zip(EXPRESSIONS, data.class_counts(), strict=True) if count}
+    most, fewest = max(sizes, key=sizes.__getitem__), min(sizes, key=sizes.__getitem__)
+    if sizes[most] >= _UNEQUAL * sizes[fewest] and config["objective"].get("class_weights", ()) is None:
+        yield (
+            f"Training faces are unequal: {most} {sizes[most]:,}, {fewest} {sizes[fewest]:,}; "
+            "objective.class_weights=balanced weighs them."
+        )
+    if data.image.channels == 1 and _in_colour(data):
+        yield "The faces are in colour, and the network is shown them in grey; model.in_chans=3 shows colours."
+    elif data.image.channels == 3 and not _in_colour(data):
+        yield "The faces are grey, and the network is shown them in three equal channels; model.in_chans=1 shows one."
+
+
+def _in_colour(data: FaceDataModule) -> bool:
+    """Whether any of a few training faces has colours."""
+    for index in data.indices["train"][:: max(len(data.indices["train"]) // _LOOKED_AT, 1)][:_LOOKED_AT]:
+        image_HWC = data.faces.load_image(int(index))
+        if np.ptp(image_HWC.astype(np.int16), axis=2).mean() > _GREY_WITHIN:
+            return True
+    return False
 
 
 def check_data_parts(config: Config) -> None:

@@ -16,6 +16,7 @@ from occlufer.learning.models.weights import unused_weights
 from occlufer.runs import Run
 from occlufer.tasks.assemble import (
     check_parts,
+    data_advice,
     make_classifier,
     make_datamodule,
     make_faces,
@@ -73,6 +74,8 @@ def _train(run: Run, settings: dict[str, Any]) -> float:
         with contextlib.ExitStack() as stack:
             if trainer.is_global_zero:
                 recorder.begin(data)
+                for told in data_advice(settings, data):
+                    say(told)
                 mirror.begin(folder=run.folder, study=settings["study"], name=run.name, config=settings)
                 stack.callback(mirror.close)
                 mirror.log_grid("training faces", training_grid(data), "occluded and augmented, epoch 0")

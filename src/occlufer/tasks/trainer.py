@@ -12,8 +12,8 @@ import torch
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 
 from occlufer.building import build
-from occlufer.console import err
-from occlufer.learning.callbacks import AtomicCheckpointIO, History, checkpoint_callbacks
+from occlufer.console import err, say
+from occlufer.learning.callbacks import AtomicCheckpointIO, Forecast, History, checkpoint_callbacks
 from occlufer.runs import Run
 from occlufer.signals import Terminated
 from occlufer.tracking import Mirror
@@ -54,6 +54,7 @@ def make_trainer(settings: Mapping[str, Any], run: Run, mirror: Mirror, history:
     callbacks = [
         history,
         StopOnTermination(),
+        Forecast(lambda told: say(f"{run.name}: {told}.")),
         *checkpoint_callbacks(run.folder / "checkpoints", patience=patience),
     ]
     return _trainer(settings["trainer"], callbacks=callbacks, logger=mirror, run=run)
