@@ -192,6 +192,7 @@ INNER: dict[str, tuple[str, ...]] = {
         "tasks",
         "notebook",
         "inference.faces",
+        "landmarks.crops",
     ),  # the pool: one detector a worker
     "synthesis": ("datasets.synthetic", "page", "synthesis"),
     "studies": ("analysis", "studies"),

@@ -14,9 +14,10 @@ from occlufer.data.rendered import RenderedFace
 from occlufer.data.view import FullImage, View
 from occlufer.datasets.images import read_image
 from occlufer.inference.description import SHIPPED, Description
-from occlufer.inference.faces import BY_SIZE, Box, FaceFinder, FoundFace, FramedLikeFER
+from occlufer.inference.faces import BY_SIZE, FaceFinder, FoundFace, FramedLikeFER
 from occlufer.inference.onnx_file import read_onnx
 from occlufer.inference.sources import MAX_PIXELS
+from occlufer.landmarks.boxes import Box
 from occlufer.occlusion.base import Occluder
 from occlufer.occlusion.none import NoOcclusion
 from occlufer.types import ConfigError, FloatArray, RunError, UInt8Array, seeded_rng

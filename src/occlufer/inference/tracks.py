@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import final
 
-from occlufer.inference.faces import Box
 from occlufer.inference.predictor import Prediction
+from occlufer.landmarks.boxes import Box
 
 _LOST_AFTER = 1.0  # seconds that a face may be out of sight, or turned away
 _LEAST_OVERLAP = 0.3
