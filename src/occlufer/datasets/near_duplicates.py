@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable
-from itertools import combinations
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 
 from occlufer.datasets.base import FaceDataset
+from occlufer.datasets.near_search import NearSearch, small_versions
 from occlufer.files import write_text
-from occlufer.types import SPLITS, DatasetError, FloatArray, ImageError, IntArray, UInt8Array
+from occlufer.types import SPLITS, DatasetError, FloatArray, ImageError
 
 COLUMNS = ("first", "second", "first_split", "second_split", "first_label", "second_label", "likeness")
 """Of the table of pairs: keys, splits and labels of both, and the correlation of their differences, 0..1."""
@@ -22,73 +21,59 @@ COLUMNS = ("first", "second", "first_split", "second_split", "first_label", "sec
 LEAST_LIKENESS = 0.7
 """Chosen by eye on FER2013: 48 of 48 pairs from .70 to .73 show the same picture, about half from .60 to .63."""
 
-_SIDE = 24  # pixels of the small grey version
-_FAINT = 1.0  # grey levels between neighbours: an image with less has nothing to be recognised by
-_ROWS = 1024  # images compared at once: bounds the memory of a product to 4 kB an image of the other split
+_FALSE_SHARE = 0.1  # of the pairs reported, at most: mirrored copies count as false ones too
+_MARGIN = 0.05  # of likeness above mirror images: the most alike of two samples of strangers differ by chance
+_CANDIDATES = 16  # of one image that are compared closely
+_VERSION = 2  # of the search: pairs found by another are looked for anew
 
 
 def find_near_duplicates(
-    faces: FaceDataset,
-    *,
-    least: float = LEAST_LIKENESS,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    faces: FaceDataset, *, on_progress: Callable[[int, int], None] = lambda done, total: None
 ) -> pd.DataFrame:
-    """Compare every image with every image of the other splits.
+    """Find images of one split that are nearly images of an earlier split, see `occlufer.datasets.near_search`.
 
-    Two images are alike when the differences between neighbouring pixels of their small grey versions correlate: the
-    quantity whose signs are the difference hash (N. Krawetz, "Kind of Like That", hackerfactor.com, 2013), without the
-    loss of rounding it to bits. One matrix product compares them all, so that no pair is missed by an index.
-    Brightness and contrast do not count. Mirrored images and crops moved by more than a few percent are not found.
+    How alike strangers are is measured on the set itself: every image is also looked for in its mirror image, which is
+    as much a face of this set, cut and lit in the same way, but no copy of any. What is reported is at least
+    `LEAST_LIKENESS` alike, and so much that at most one mirror image would be reported for ten pairs (decoys: J.
+    Elias, S. Gygi, "Target-decoy search strategy", Nature Methods 4, 2007). In sets of aligned faces of strangers
+    nothing is left to report but copies.
 
     Args:
-        faces: the dataset; images that cannot be read have no likeness.
-        least: the least correlation that is reported, over 0 and at most 1.
+        faces: the dataset; images that cannot be read are like nothing.
         on_progress: called with (images read, images to read).
 
     Returns:
         The columns `COLUMNS`, a row a pair, most alike first. `first` stands in the earlier split.
     """
-    features_ND = _features(faces, on_progress)
+    small_NHW = small_versions(faces, on_progress)
     manifest = faces.manifest
-    found: list[tuple[IntArray, IntArray, FloatArray]] = []
-    for earlier, later in combinations(SPLITS, 2):
-        these, those = manifest.indices(earlier), manifest.indices(later)
-        for start in range(0, len(these), _ROWS):
-            part = these[start : start + _ROWS]
-            likeness = features_ND[part] @ features_ND[those].T
-            i, j = np.nonzero(likeness >= least)
-            found.append((part[i], those[j], likeness[i, j]))
-    empty = np.empty(0, np.int64)
-    first = np.concatenate([empty, *(pair[0] for pair in found)])
-    second = np.concatenate([empty, *(pair[1] for pair in found)])
-    values = np.concatenate([np.empty(0, np.float32), *(pair[2] for pair in found)])
+    place = np.array([SPLITS.index(split) for split in manifest.splits], np.int64)
+    search = NearSearch(small_NHW, place, candidates=_CANDIDATES)
+    first, second, likeness = search.pairs()
+    _, _, of_strangers = search.pairs(mirrored=True)
+    kept = likeness >= least_likeness(likeness, of_strangers)
+    first, second, likeness = first[kept], second[kept], likeness[kept]
     keys, splits, labels = manifest.keys, manifest.splits, manifest.labels
     columns = (keys[first], keys[second], splits[first], splits[second], labels[first], labels[second])
-    table = pd.DataFrame(dict(zip(COLUMNS, (*columns, values.astype(np.float64).round(4)), strict=True)))
+    table = pd.DataFrame(dict(zip(COLUMNS, (*columns, likeness.astype(np.float64).round(4)), strict=True)))
     return table.sort_values(
         ["likeness", "first", "second"], ascending=[False, True, True], ignore_index=True
     )
 
 
-def _features(faces: FaceDataset, on_progress: Callable[[int, int], None]) -> FloatArray:
-    """Differences between neighbouring pixels of each small grey version, of length 1 (0 where unreadable)."""
-    features_ND = np.zeros((len(faces), 2 * _SIDE * (_SIDE - 1)), np.float32)
-    for index in range(len(faces)):
-        try:
-            features_ND[index] = _differences(faces.load_image(index))
-        except ImageError:  # it has no landmarks either, and leaves
-            continue
-        finally:
-            on_progress(index + 1, len(faces))
-    return features_ND
+def least_likeness(found: FloatArray, of_strangers: FloatArray) -> float:
+    """From which likeness on pairs are reported, over 1 for none: see `find_near_duplicates`.
 
-
-def _differences(image_HWC: UInt8Array) -> FloatArray:
-    grey = cv2.cvtColor(image_HWC, cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
-    differences: FloatArray = np.concatenate([np.diff(small, axis=1).ravel(), np.diff(small, axis=0).ravel()])
-    length = max(float(np.linalg.norm(differences)), _FAINT * differences.size**0.5)
-    return differences / np.float32(length)
+    Args:
+        found, of_strangers: likenesses of the pairs of images, and of images with mirror images, float (N,) and (M,).
+    """
+    found, of_strangers = np.sort(found)[::-1], np.sort(of_strangers)
+    found = found[found >= LEAST_LIKENESS]
+    false = len(of_strangers) - np.searchsorted(
+        of_strangers, found - _MARGIN
+    )  # were each of these the threshold
+    fits = np.flatnonzero(false <= _FALSE_SHARE * np.arange(1, len(found) + 1))
+    return float(found[fits[-1]]) if len(fits) else 2.0
 
 
 def near_duplicate_notes(pairs: pd.DataFrame) -> tuple[str, ...]:
@@ -107,7 +92,9 @@ def near_duplicate_notes(pairs: pd.DataFrame) -> tuple[str, ...]:
 
 def pairs_path(folder: Path, faces: FaceDataset) -> Path:
     """Where the pairs of these faces are kept: another name for other images, labels or splits."""
-    digest = hashlib.blake2b(f"{_SIDE} {LEAST_LIKENESS} {faces.manifest.digest()}".encode(), digest_size=16)
+    digest = hashlib.blake2b(
+        f"{_VERSION} {LEAST_LIKENESS} {faces.manifest.digest()}".encode(), digest_size=16
+    )
     for index in range(len(faces)):
         try:
             digest.update(faces.content_digest(index))
