@@ -57,7 +57,7 @@ def test_a_pickle_is_never_opened(tmp_path: Path):
     assert path.is_file()
     np.save(path, np.array({"a": 1}, dtype=object), allow_pickle=True)
     with pytest.raises(DatasetError, match=r"40_exp.npy cannot be read as an array .*allow_pickle=False"):
-        AffectNet(root=root)
+        AffectNet(root=root, unreadable="error")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY\x01\x00\x02\x00{("])
@@ -66,7 +66,8 @@ def test_damaged_annotations_are_named(tmp_path: Path, content: bytes):
     root = make_fake(tmp_path)
     (root / "train_set" / "annotations" / "3_exp.npy").write_bytes(content)
     with pytest.raises(DatasetError, match=r"3_exp.npy cannot be read as an array"):
-        AffectNet(root=root)
+        AffectNet(root=root, unreadable="error")
+    assert "train_set/3" not in AffectNet(root=root).manifest.keys
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_annotations_that_say_nothing(tmp_path: Path, content, message: str):
     root = make_fake(tmp_path)
     np.save(root / "train_set" / "annotations" / "3_exp.npy", content)
     with pytest.raises(DatasetError, match=message):
-        AffectNet(root=root)
+        AffectNet(root=root, unreadable="error")
 
 
 def test_other_notations_and_what_is_left_out(tmp_path: Path):
@@ -122,3 +123,24 @@ def test_roots_that_hold_no_affectnet(tmp_path: Path):
     shutil.rmtree(root / "val_set" / "annotations")
     with pytest.raises(DatasetError, match=r"holds no AffectNet. .*Found: train_set/, val_set/"):
         AffectNet(root=root)
+
+
+def test_what_has_no_partner_or_is_damaged_is_left_out_and_counted(tmp_path: Path):
+    root = make_fake(tmp_path)
+    annotations = root / "train_set" / "annotations"
+    number = sorted(annotations.glob("*_exp.npy"))[0].name.removesuffix("_exp.npy")
+    (annotations / f"{number}_exp.npy").write_bytes(b"\x93NUMPY")
+    (annotations / "999999_exp.npy").write_bytes((annotations / "1_exp.npy").read_bytes())
+    (root / "test_set" / "images").mkdir(parents=True)
+    (root / "train_set" / "images" / "readme.txt").touch()
+    faces = AffectNet(root=root)
+    assert f"train_set/{number}" not in faces.manifest.keys
+    notes = "\n".join(faces.notes)
+    assert f"the annotation is damaged: 'affectnet: {annotations / number}_exp.npy cannot be read" in notes
+    assert "Annotations left out, since there is no image: '999999_exp.npy'." in notes
+    assert "Folders left out, as they are none of train_set, val_set: 'test_set'." in notes
+    assert (
+        "Files left out because their names are not those of images: 'train_set/images/readme.txt'." in notes
+    )
+    with pytest.raises(DatasetError, match="cannot be read as an array"):
+        AffectNet(root=root, unreadable="error")

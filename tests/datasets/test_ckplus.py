@@ -185,7 +185,8 @@ def test_odd_files_of_the_official_tree(tmp_path: Path):
     notes = CKPlus(root=root).notes
     assert "names are not like S005_001_00000011.png: 'cohn-kanade-images/S010/face.png'" in notes[0]
     assert notes[1] == "Labels of sequences whose images are not there: 'S011_007'."
-    assert notes[2] == "Contempt is none of the seven expressions: 5 sequences left out."
+    assert notes[2] == "6 sequences have no label: only their first, neutral frames are used."
+    assert notes[3] == "Contempt is none of the seven expressions: 5 sequences left out."
 
 
 @pytest.mark.parametrize("content", ["", "happy", "8.0000000e+00", "1.5", "-1", "nan", "3 4"])

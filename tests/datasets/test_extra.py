@@ -162,3 +162,15 @@ def test_a_damaged_list_and_missing_folders_are_refused(faces, tmp_path):
     (folder / LIST_NAME).write_bytes(b"\xff\xfe\x00path,source\n\xff")
     with pytest.raises(DatasetError, match=r"extra\.csv (cannot be read as a table|lacks the columns)"):
         WithExtra(faces, folder)
+
+
+def test_images_that_the_list_does_not_name_and_its_half_rows_are_counted(faces, tmp_path):
+    folder = write(tmp_path / "extra", "a.png", "b.png", "deep/c.png")
+    write_list(folder, path=["a.png"], source=[key_of(faces, "train", "fear")])
+    with (folder / LIST_NAME).open("a") as handle:
+        handle.write("b.pn\n")
+    notes = WithExtra(faces, folder).notes
+    assert "Images left out because extra.csv does not name them: 'b.png', 'deep/c.png'." in notes
+    assert any(
+        note.startswith("Rows of extra.csv left out as unreadable: 'line 3: 1 cells") for note in notes
+    )

@@ -293,3 +293,9 @@ def test_faces_in_two_splits_leave_train(tmp_path: Path, layout: str):
 def test_unknown_fake_layout(tmp_path: Path):
     with pytest.raises(DatasetError, match=r"no csv layout 'fer.csv'"):
         make_fake(tmp_path, layout="fer.csv")
+
+
+def test_tables_beside_the_faces_are_said(tmp_path: Path):
+    path = written(tmp_path, good_lines())
+    (tmp_path / "test.csv").write_text("pixels\n")
+    assert "Files beside the faces that were not read: 'test.csv'." in FER2013(root=path).notes

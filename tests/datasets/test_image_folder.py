@@ -13,6 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 
 from fakes.image_folder import make_fake
+from fakes.textures import texture
 from occlufer.datasets.image_folder import ImageFolder
 from occlufer.datasets.jaffe import JAFFE
 from occlufer.datasets.trees import FolderMap
@@ -194,7 +195,7 @@ def test_what_was_mapped_already_stands_in_the_line_too(tmp_path: Path):
         shutil.copytree(root / "train" / "anger", root / "train" / name)
     with pytest.raises(DatasetError, match="unknown class folders 'wink', 'yawn'") as told:
         ImageFolder(root=root, classes=["smirk: happiness"])
-    dataset = ImageFolder(root=root, **typed(told.value))  # type: ignore[arg-type]
+    dataset = ImageFolder(root=root, contradictions="keep", **typed(told.value))  # type: ignore[arg-type]
     assert dataset.manifest.counts().loc["train", ["happiness", "anger"]].tolist() == [8, 4]
 
 
@@ -289,7 +290,7 @@ def test_numbers_are_refused_with_the_known_readings(tmp_path: Path, count: int,
     shorter = {"rafdb_from_0", "alphabetical"} if count == 7 else set()
     assert set(names) == set(ORDERS) | shorter
     for name, order in ORDERS.items():
-        made = ImageFolder(root=root, classes=name, duplicates="keep")
+        made = ImageFolder(root=root, classes=name, duplicates="keep", contradictions="keep")
         for key, label in zip(made.manifest.keys, made.manifest.labels, strict=True):
             number = int(key.split("/")[-2])
             assert EXPRESSIONS[label] == order[number]
@@ -460,3 +461,20 @@ def test_values_that_cannot_be(tmp_path: Path, arguments: dict[str, object], mes
 def test_unknown_arguments_are_refused(tmp_path: Path):
     with pytest.raises(TypeError, match="rooot"):
         ImageFolder(rooot=tmp_path)  # type: ignore[call-arg]
+
+
+def test_linked_folders_are_followed_and_loops_are_not(tmp_path: Path):
+    root = make_fake(tmp_path / "faces", per_class=3)
+    whole = len(ImageFolder(root=root))
+    make_fake(tmp_path / "more", per_class=2, images=lambda label, number: texture(label, number + 1000))
+    (root / "train" / "fear" / "more").symlink_to(tmp_path / "more" / "train" / "fear")
+    (root / "train" / "fear" / "loop").symlink_to(root / "train")
+    faces = ImageFolder(root=root)
+    assert len(faces) == whole + 2
+    assert sum("train/fear/more/" in key for key in faces.manifest.keys) == 2
+
+
+def test_images_beside_split_folders_are_counted(tmp_path: Path):
+    root = make_fake(tmp_path, per_class=3)
+    (root / "lost.png").write_bytes(next((root / "train" / "fear").iterdir()).read_bytes())
+    assert "Images left out because they lie in no class folder: 'lost.png'." in ImageFolder(root=root).notes

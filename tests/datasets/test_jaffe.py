@@ -26,7 +26,7 @@ def test_codes_are_the_ones_of_the_set(tmp_path: Path):
     for person in ("KA", "KL", "NA"):
         for number, code in enumerate(codes):
             Image.fromarray(marked(number, 0)).save(tmp_path / f"{person}.{code}1.{number}.tiff")
-    found = JAFFE(root=tmp_path, duplicates="keep").manifest
+    found = JAFFE(root=tmp_path, duplicates="keep", contradictions="keep").manifest
     for key, label in zip(found.keys, found.labels, strict=True):
         assert EXPRESSIONS[label] == codes[key[3:5]]
 
@@ -44,10 +44,14 @@ def test_the_whole_set_has_the_published_numbers(tmp_path: Path):
         for number in range(count):
             image = Image.fromarray(marked(0, number))
             image.save(tmp_path / f"{people[number % 10]}.{code}{number // 10 + 1}.{number}.tiff")
-    assert len(JAFFE(root=tmp_path, duplicates="keep").manifest) == 213
-    assert not [note for note in JAFFE(root=tmp_path, duplicates="keep").notes if "published" in note]
+    assert len(JAFFE(root=tmp_path, duplicates="keep", contradictions="keep").manifest) == 213
+    assert not [
+        note
+        for note in JAFFE(root=tmp_path, duplicates="keep", contradictions="keep").notes
+        if "published" in note
+    ]
     (tmp_path / "KA.FE1.0.tiff").unlink()
-    assert "fear 31 for 32" in JAFFE(root=tmp_path, duplicates="keep").notes[0]
+    assert "fear 31 for 32" in JAFFE(root=tmp_path, duplicates="keep", contradictions="keep").notes[0]
 
 
 def test_odd_names_are_left_out(tmp_path: Path):

@@ -68,7 +68,10 @@ def test_odd_names_copies_and_numbers(tmp_path: Path):
         "Images left out because their names are not like AF01ANS.JPG: 'KDEF/AF01/AF31V.JPG', 'again/AF31V.JPG'."
     )
     assert "another has the same name: 'again/AF01AFHL.JPG'" in dataset.notes[1]
-    assert "112 for 4,900" in dataset.notes[2]
+    assert (
+        dataset.notes[2] == "Files left out because their names are not those of images: 'KDEF/readme.txt'."
+    )
+    assert "112 for 4,900" in dataset.notes[3]
 
 
 def test_the_whole_set_has_the_published_numbers(tmp_path: Path):
@@ -98,3 +101,10 @@ def test_roots_that_hold_no_kdef(tmp_path: Path):
         KDEF(root=tmp_path / "kdef.zip")
     with pytest.raises(DatasetError, match="holds no KDEF"):
         KDEF(root=next((tmp_path / "faces").glob("*.tiff")))
+
+
+def test_other_angles_are_counted(tmp_path: Path):
+    root = make_fake(tmp_path)
+    whole, straight = KDEF(root=root, angles=("S", "HL", "HR", "FL", "FR")), KDEF(root=root, angles=("S",))
+    assert f"{len(whole) - len(straight)} images left out by dataset.angles." in straight.notes
+    assert not any("dataset.angles" in note for note in whole.notes)

@@ -183,7 +183,7 @@ def test_missing_images_and_parts(tmp_path: Path):
     with pytest.raises(
         DatasetError, match=r"1 of the 56 images .*'train_00002_aligned.jpg'. Unpack aligned.zip"
     ):
-        RAFDB(root=root)
+        RAFDB(root=root, unreadable="error")
     edited(labels_of(root), lambda text: "\n".join(line for line in text.split("\n") if "test" in line))
     with pytest.raises(DatasetError, match="holds no train faces"):
         RAFDB(root=root)
@@ -265,3 +265,14 @@ def test_bad_rows_of_the_list_are_named(tmp_path: Path, row: str, message: str):
         RAFDB(root=root, occlusions=root / "list.txt")
     with pytest.raises(DatasetError, match=r"gone.txt cannot be read"):
         RAFDB(root=root, occlusions=root / "gone.txt")
+
+
+def test_listed_images_that_are_not_there_are_left_out_and_counted(tmp_path: Path):
+    root = make_fake(tmp_path)
+    (root / "basic/Image/aligned/train_00002_aligned.jpg").rename(root / "basic/Image/aligned/train_09.png")
+    faces = RAFDB(root=root)
+    assert len(faces) == 55
+    assert any(
+        note.endswith("their images are not there: 'train_00002_aligned.jpg'.") for note in faces.notes
+    )
+    assert any(note.endswith("does not list them: 'train_09.png'.") for note in faces.notes)

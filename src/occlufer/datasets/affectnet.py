@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -61,11 +62,13 @@ class AffectNet(StoredFaces):
 
     The labels of the published test set are not handed out, so that the split test is `val_set`, as in the
     literature; validation is carved out of train. People are not known. Contempt is left out and counted, as are
-    images without an annotation. Annotations are read without pickle, whatever the files hold.
+    images without an annotation and annotations without an image. Annotations are read without pickle, whatever the
+    files hold.
 
     Keys are set and number (`train_set/0`).
 
-    `test_share` only counts where val_set/ is missing. An annotation that does not hold one code is a `DatasetError`.
+    `test_share` only counts where val_set/ is missing. Annotations that cannot be read are left out and counted, or
+    refused under `unreadable=error`; a code that is none of AffectNet's is a `DatasetError`.
     """
 
     name: str = "affectnet"
@@ -89,7 +92,7 @@ class AffectNet(StoredFaces):
 
     def list_faces(self, root: Path) -> Listing:
         """The images with an annotation that names one of the seven expressions."""
-        frame, notes = _read(root, self.name)
+        frame, notes = _read(root, self.name, self.unreadable)
         if frame.empty:
             raise self.not_found(root)
         carved = () if "test" in set(frame["split"]) else (_CARVED_TEST,)
@@ -100,17 +103,22 @@ def _is_set(folder: Path) -> bool:
     return folder.name in SETS and (folder / "images").is_dir() and (folder / "annotations").is_dir()
 
 
-def _read(root: Path, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def _read(root: Path, name: str, unreadable: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
     rows = []
     notes: tuple[str, ...] = ()
     left_out: Counter[str] = Counter()
     for folder in filter(_is_set, subfolders(root)):
         files, odd = named_files(root, r"(\d+)", like="0.jpg", under=f"{folder.name}/images")
         expressions = _expressions(folder / "annotations", [file.parts[0] for file in files], name)
+        damaged = [said for said in expressions if isinstance(said, DatasetError)]
+        if damaged and unreadable == "error":
+            raise damaged[0]
         unlabelled = []
         for file, expression in zip(files, expressions, strict=True):
             if expression is None:
                 unlabelled.append(file.path)
+            elif isinstance(expression, DatasetError):
+                continue
             elif expression in EXPRESSIONS:
                 label = EXPRESSIONS.index(expression)
                 rows.append((f"{folder.name}/{file.key}", file.path, label, SETS[folder.name], None))
@@ -119,17 +127,33 @@ def _read(root: Path, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
         notes = (*notes, *odd)
         if unlabelled:
             notes = (*notes, f"Left out, since there is no annotation: {named(unlabelled)}.")
+        if damaged:
+            notes = (*notes, f"Left out, since the annotation is damaged: {named(map(str, damaged))}.")
+        notes = (*notes, *_without_image(folder, {file.parts[0] for file in files}))
+    if others := [folder.name for folder in subfolders(root) if not _is_set(folder)]:
+        notes = (*notes, f"Folders left out, as they are none of {', '.join(SETS)}: {named(others)}.")
     if left_out:
         counts = ", ".join(f"{label} {left_out[label]:,}" for label in CODES if left_out[label])
         notes = (*notes, f"Left out, since they show none of the seven expressions: {counts}.")
     return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object), notes
 
 
-def _expressions(folder: Path, numbers: list[str], name: str) -> list[str | None]:
-    """What each image's annotation says, None where there is none."""
+def _without_image(folder: Path, numbers: set[str]) -> Iterator[str]:
+    """A sentence about annotations whose images are not there."""
+    ending = "_exp.npy"
+    names = (path.name for path in (folder / "annotations").iterdir())
+    absent = sorted(
+        name for name in names if name.endswith(ending) and name.removesuffix(ending) not in numbers
+    )
+    if absent:
+        yield f"Annotations left out, since there is no image: {named(absent)}."
+
+
+def _expressions(folder: Path, numbers: list[str], name: str) -> list[str | DatasetError | None]:
+    """What each image's annotation says, None where there is none, the error where it is damaged."""
     codes = ", ".join(f"{code} {label}" for code, label in enumerate(CODES))
 
-    def read(number: Source) -> str | None:
+    def read(number: Source) -> str | DatasetError | None:
         path = folder / f"{number}_exp.npy"
         try:
             with path.open("rb") as handle:
@@ -137,9 +161,9 @@ def _expressions(folder: Path, numbers: list[str], name: str) -> list[str | None
         except FileNotFoundError:
             return None
         except Exception as error:  # of damaged headers numpy raises whatever comes up
-            raise DatasetError(
+            return DatasetError(
                 f"{name}: {path} cannot be read as an array of text or numbers: {error}. Unpack the dataset again."
-            ) from None
+            )
         if text not in {str(code) for code in range(len(CODES))}:
             raise DatasetError(f"{name}: {path} holds {text[:20]!r}. Wanted: one of {codes}.")
         return CODES[int(text)]

@@ -209,6 +209,11 @@ class StoredFaces(FaceDataset):
         return carved, (f"{sizes} faces were carved out of train, {way}, split_seed {self.split_seed}.",)
 
 
+def left_by(setting: str, before: int, after: int) -> tuple[str, ...]:
+    """A sentence about images that a setting leaves out; none when there are none."""
+    return (f"{before - after:,} images left out by dataset.{setting}.",) if before > after else ()
+
+
 def one_of(key: str, found: object, known: Iterable[str]) -> None:
     """Refuse a setting `dataset.<key>` that is none of the known words; raises `DatasetError`."""
     if found not in (choices := tuple(known)):

@@ -131,6 +131,9 @@ class CKPlus(StoredFaces):
         published = {expression: apex_frames * count for expression, count in _SEQUENCES.items()}
         if neutral_frames:
             published["neutral"] = neutral_frames * _ALL_SEQUENCES
+        bare = sum(recording.expression is None for recording in recordings)
+        if bare:
+            notes = (*notes, f"{bare:,} sequences have no label: only their first, neutral frames are used.")
         return Listing(frame, FileStore(root), (*notes, *_contempt_of(recordings))), published
 
     def _from_csv(self, path: Path) -> tuple[Listing, dict[str, int]]:

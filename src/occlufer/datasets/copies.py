@@ -126,7 +126,8 @@ def _twins(manifest: Manifest, groups: Sequence[Group]) -> dict[int, int]:
 
 
 def _refused(manifest: Manifest, groups: Sequence[Group], where: str, setting: str) -> DatasetError:
-    same = [" = ".join(manifest.keys[list(group)][:3]) for group in groups]
+    ordered = [sorted(group, key=lambda row: _STRENGTH[str(manifest.splits[row])]) for group in groups]
+    same = [" = ".join(manifest.keys[group][:3]) for group in ordered]
     instead = (
         "to take them out"
         if setting == "contradictions"

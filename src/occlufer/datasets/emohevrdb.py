@@ -9,7 +9,7 @@ from typing import final
 
 import pandas as pd
 
-from occlufer.datasets.assembly import Listing, StoredFaces, one_of
+from occlufer.datasets.assembly import Listing, StoredFaces, left_by, one_of
 from occlufer.datasets.base import Layout
 from occlufer.datasets.filenames import NamedFile, known_names, named_files, odd_names
 from occlufer.datasets.manifest import COLUMNS, named
@@ -99,10 +99,14 @@ class EmoHeVRDB(StoredFaces):
         frame, loose = _frame(files, self.name)
         if frame.empty:
             raise self.not_found(root)
+        found = len(frame)
         if self.use == "test":
             frame = frame[frame["split"] == "test"]
+        others = left_by("use", found, len(frame))
+        used = len(frame)
         counts = self.count_notes(frame, _PUBLISHED)
         frame = frame[frame["camera"].isin(list(self.cameras))]
+        others = (*others, *left_by("cameras", used, len(frame)))
         if frame.empty:
             raise DatasetError(
                 f"{self.name}: no image is left of dataset.use={self.use} and dataset.cameras={list(self.cameras)}. Is "
@@ -110,7 +114,7 @@ class EmoHeVRDB(StoredFaces):
             )
         if self.use == "all_as_test":
             frame = frame.assign(split="test")
-        return Listing(frame, FileStore(root), (*odd, *loose, *counts))
+        return Listing(frame, FileStore(root), (*odd, *loose, *counts, *others))
 
 
 def _frame(files: list[NamedFile], name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:

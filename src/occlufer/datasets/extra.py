@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import final
@@ -15,6 +15,7 @@ from occlufer.datasets.csv_rows import read_rows
 from occlufer.datasets.images import EXTENSIONS
 from occlufer.datasets.manifest import COLUMNS, Manifest, named
 from occlufer.datasets.stores import FileStore
+from occlufer.datasets.trees import files_below
 from occlufer.types import EXPRESSIONS, DatasetError, ImageError, UInt8Array
 
 LIST_NAME = "extra.csv"
@@ -80,6 +81,8 @@ class WithExtra(FaceDataset):
             )
         self.name, self.covered, self.left_out = faces.name, faces.covered, faces.left_out
         self.manifest = _joined(faces.manifest, kept)
+        if unlisted := _unlisted(root, table, sources):
+            notes.append(f"Images left out because {LIST_NAME} does not name them: {named(unlisted)}.")
         self.notes = (*faces.notes, *notes, *bad)
 
     def load_image(self, index: int) -> UInt8Array:
@@ -149,6 +152,14 @@ def _from_list(path: Path, table: pd.DataFrame) -> dict[str, str | None]:
     return dict(zip(table["path"], table["source"], strict=True))
 
 
+def _unlisted(root: Path, table: pd.DataFrame | None, sources: Container[str]) -> list[str]:
+    """Images in the folder that its list does not name; none where there is no list."""
+    below = [] if table is None else files_below(root)
+    return [
+        path for path in below if PurePosixPath(path).suffix.lower() in EXTENSIONS and path not in sources
+    ]
+
+
 def _read_list(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The rows of the list, text, and a sentence about bad ones, if any."""
     rows, bad = read_rows(path, lambda cells, _: dict(cells), wanted=("path", "source"))
@@ -187,9 +198,8 @@ def _from_names(root: Path, faces: FaceDataset) -> dict[str, str | None]:
         by_path[str(bare)] = key
         by_name[bare.name].append(key)
     sources: dict[str, str | None] = {}
-    for path in sorted(root.rglob("*")):
-        if path.suffix.lower() in EXTENSIONS and path.is_file():
-            below = path.relative_to(root).as_posix()
+    for below in files_below(root):
+        if PurePosixPath(below).suffix.lower() in EXTENSIONS:
             bare = _without_ending(below)
             alike = by_name.get(bare.name, [])
             only = alike[0] if len(alike) == 1 else None

@@ -12,6 +12,7 @@ from occlufer.datasets.assembly import Listing, StoredFaces, one_of
 from occlufer.datasets.base import Layout
 from occlufer.datasets.counts import Counts
 from occlufer.datasets.fer2013_csv import CSV_NAMES, read_csv
+from occlufer.datasets.manifest import named
 from occlufer.datasets.stores import ArrayStore, FileStore
 from occlufer.datasets.trees import FolderMap, read_tree, subfolders
 from occlufer.datasets.vocabulary import USUAL_SPLITS, is_split
@@ -98,7 +99,11 @@ class FER2013(StoredFaces):
         frame = listing.frame
         carved = (_CARVED_TEST,) if set(frame["split"]) == {"train"} else ()
         counts = self.count_notes(frame, _published(frame))
-        return Listing(frame, listing.store, (*listing.notes, *carved, *counts))
+        beside = sorted(
+            path.name for path in (root.parent if root.is_file() else root).glob("*.csv") if path != root
+        )
+        unread = (f"Files beside the faces that were not read: {named(beside)}.",) if beside else ()
+        return Listing(frame, listing.store, (*listing.notes, *carved, *counts, *unread))
 
     def _from_csv(self, path: Path) -> Listing:
         table = read_csv(path, unreadable=self.unreadable)

@@ -46,8 +46,8 @@ def named_files(
 ) -> tuple[list[NamedFile], tuple[str, ...]]:
     """The images below a folder whose names fit a pattern, by path; none is opened.
 
-    Hidden files and what archive tools leave behind do not count, nor do files without the ending of an image. Of files
-    with one name in several folders, as where a set was unpacked twice, the first is taken.
+    Hidden files and what archive tools leave behind do not count. Of files with one name in several folders, as where a
+    set was unpacked twice, the first is taken.
 
     Args:
         root: an existing folder.
@@ -56,16 +56,18 @@ def named_files(
         under: look below this folder of the root only; paths are still below the root.
 
     Returns:
-        The files with unique keys, and sentences about copies and about images whose names do not fit, if any.
+        The files with unique keys, and sentences about copies, about images whose names do not fit, and about other
+        files, if any.
     """
     compiled = re.compile(pattern, re.IGNORECASE)
     found: dict[str, NamedFile] = {}
-    odd, copies = [], []
+    odd, copies, others = [], [], []
     for below in files_below(root / under):
         path = f"{under}/{below}" if under else below
         *folders, name = path.split("/")
         stem, ending = os.path.splitext(name)  # noqa: PTH122 - ten times faster than Path
         if ending.lower() not in EXTENSIONS:
+            others.append(path)
             continue
         match = compiled.fullmatch(stem)
         if match is None:
@@ -78,6 +80,8 @@ def named_files(
     notes = odd_names(odd, like)
     if copies:
         notes = (*notes, f"Images left out because another has the same name: {named(copies)}.")
+    if others:
+        notes = (*notes, f"Files left out because their names are not those of images: {named(others)}.")
     return list(found.values()), notes
 
 

@@ -9,7 +9,7 @@ from typing import final
 
 import pandas as pd
 
-from occlufer.datasets.assembly import Listing, StoredFaces
+from occlufer.datasets.assembly import Listing, StoredFaces, left_by
 from occlufer.datasets.base import Layout
 from occlufer.datasets.filenames import NamedFile, known_names, named_files
 from occlufer.datasets.manifest import COLUMNS
@@ -76,12 +76,13 @@ class KDEF(StoredFaces):
         frame = _frame(files)
         counts = self.count_notes(frame.assign(split="all"), _PUBLISHED)
         frame = frame[frame["angle"].isin(list(self.angles))]
+        others = left_by("angles", len(files), len(frame))
         if frame.empty:
             raise DatasetError(
                 f"{self.name}: none of the {len(files)} images of KDEF shows an angle of "
                 f"dataset.angles={list(self.angles)}. Give others of {', '.join(ANGLES)}."
             )
-        return Listing(frame, FileStore(root), (*odd, *counts))
+        return Listing(frame, FileStore(root), (*odd, *counts, *others))
 
 
 def _frame(files: list[NamedFile]) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import pandas as pd
 from occlufer.datasets.assembly import Listing, StoredFaces
 from occlufer.datasets.base import Layout
 from occlufer.datasets.csv_rows import BadRow, read_lines, usable_rows, words
+from occlufer.datasets.images import EXTENSIONS
 from occlufer.datasets.manifest import COLUMNS, named
 from occlufer.datasets.rafdb_occlusions import only_occluded
 from occlufer.datasets.stores import FileStore
@@ -140,13 +141,19 @@ def _read_official(
     frame = pd.DataFrame(list(filter(None, rows)), columns=list(COLUMNS), dtype=object)
     listed = {Path(source).name for source in frame["source"]}
     missing = sorted(listed - present)
-    if missing or not listed:
+    if (unreadable == "error" and missing) or 2 * len(missing) > len(listed) or not listed:
         raise DatasetError(
             f"{name}: {len(missing):,} of the {len(listed):,} images that {labels.name} lists are not in {images}: "
             f"{named(missing) or 'it lists none'}. Unpack aligned.zip of the official archive there."
         )
-    others = sorted(entry for entry in present - listed if entry.endswith(".jpg"))
+    others = sorted(entry for entry in present - listed if Path(entry).suffix.lower() in EXTENSIONS)
     notes = (f"Images left out because {labels.name} does not list them: {named(others)}.",) if others else ()
+    if missing:
+        notes = (
+            *notes,
+            f"Rows of {labels.name} left out because their images are not there: {named(missing)}.",
+        )
+        frame = frame[[Path(source).name in present for source in frame["source"]]]
     return frame, (*bad, *notes)
 
 

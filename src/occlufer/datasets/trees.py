@@ -146,7 +146,7 @@ def read_tree(
             listing.leave_out(folder)
         else:
             listing.add(folder, split, expression)
-    for parent, _ in parents:
+    for parent in dict.fromkeys([root, *(parent for parent, _ in parents)]):
         listing.add_loose(parent)
     _check_declared(root, name, classes, [folder for folder, _ in class_folders])
     return listing.finish(name, tuple(dict.fromkeys(split for split in split_folders.values() if split)))
@@ -257,14 +257,22 @@ class _Listing:
 
 
 def files_below(folder: Path) -> list[str]:
-    """Paths of all files below a folder, POSIX text relative to it, sorted; hidden ones do not count."""
+    """Paths of all files below a folder, POSIX text relative to it, sorted; hidden ones do not count.
+
+    Links to folders are followed, but for those that lead back to a folder in which they lie.
+    """
     found: list[str] = []
-    for parent, folders, files in os.walk(folder, onerror=_refuse):
-        folders[:] = [name for name in folders if name[0] != "." and name.lower() not in _JUNK_FOLDERS]
+    for parent, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
+        folders[:] = [name for name in folders if name[0] != "." and name.lower() not in _JUNK_FOLDERS
+                      and not _leads_back(Path(parent, name))]  # fmt: skip
         below = Path(parent).relative_to(folder).as_posix()
         prefix = "" if below == "." else f"{below}/"
         found.extend(f"{prefix}{name}" for name in files if name[0] != ".")
     return sorted(found)
+
+
+def _leads_back(folder: Path) -> bool:
+    return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
 
 
 def _refuse(error: OSError) -> None:

@@ -56,10 +56,11 @@ def make_faces(config: Config) -> FaceDataset:
     folder = Path(config["paths"]["cache"]) / NEAR_DUPLICATES
     # Reading all pixels is too dear for every start: what `prepare` has found of these images and splits is said.
     pairs = read_pairs(pairs_path(folder, faces)) if folder.is_dir() else None
-    if pairs is not None:
-        faces.notes = (*faces.notes, *near_duplicate_notes(pairs))
     for note in faces.notes:
         say(note)
+    if pairs is not None:
+        # For the record; `prepare` has said it, and not every command need say it again.
+        faces.notes = (*faces.notes, *near_duplicate_notes(pairs))
     return faces
 
 

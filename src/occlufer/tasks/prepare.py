@@ -19,6 +19,7 @@ from occlufer.datasets.near_duplicates import (
     find_near_duplicates,
     near_duplicate_notes,
     pairs_path,
+    read_pairs,
     write_pairs,
 )
 from occlufer.files import atomic_path, write_text
@@ -96,13 +97,13 @@ def _dropped_rows(
 
 
 def _look_for_near_duplicates(settings: dict[str, Any], faces: FaceDataset) -> None:
-    """Compare images across splits, unless that was done: then `make_faces` has said what was found."""
+    """Compare images across splits, unless that was done, and say what was found."""
     path = pairs_path(Path(settings["paths"]["cache"]) / NEAR_DUPLICATES, faces)
-    if path.is_file():
-        return
-    with progress("Comparing images across splits") as update:
-        pairs = find_near_duplicates(faces, on_progress=update)
-    write_pairs(path, pairs)
+    pairs = read_pairs(path)
+    if pairs is None:
+        with progress("Comparing images across splits") as update:
+            pairs = find_near_duplicates(faces, on_progress=update)
+        write_pairs(path, pairs)
     for note in near_duplicate_notes(pairs) or ("No near-duplicate images across splits.",):
         say(note)
     if len(pairs):
