@@ -97,6 +97,7 @@ ALLOWED: dict[str, set[str]] = {
         "tasks",
         "attention",
         "analysis.core.metrics",
+        "analysis.core.words",
         "console",
         "data",
         "datasets",

@@ -1,4 +1,4 @@
-"""From a node of the configuration to the object that its `_target_` names; and which folders it was read from."""
+"""Builds objects from the configuration, by the `_target_` of a node, and finds the conf folders that it comes from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a run was made: versions, platform, command line, commit. Never an environment variable."""
+"""What a run was made with: versions, platform, threads, command line, commit. Never an environment variable."""
 
 from __future__ import annotations
 

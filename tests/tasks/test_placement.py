@@ -51,7 +51,7 @@ def test_an_eye_box_covers_eyes(table):
     assert values["eyes"] == 1
     assert values["mouth"] == 0
     assert _row(lines, "detections agree") == _row(lines, "all faces")
-    assert "1 face was not found a second time, and left out" in lines[-1]
+    assert "1 face not found a second time, and left out" in lines[-1]
 
 
 def test_wrong_detections_are_told_apart(table):

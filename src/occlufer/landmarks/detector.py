@@ -1,4 +1,4 @@
-"""Finds the 468-point face mesh in one image, by a cascade of looks at it."""
+"""Finds the 468-point face mesh in one image, by a cascade of attempts."""
 
 from __future__ import annotations
 

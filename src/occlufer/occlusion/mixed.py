@@ -1,4 +1,4 @@
-"""A distribution over occluders."""
+"""Mixtures of occluders: for each face one of several is drawn."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from occlufer.analysis.core.words import count
 from occlufer.building import build
 from occlufer.console import progress, say
 from occlufer.data.datamodule import FaceDataModule, LoaderSettings, coverage_table, usable_faces
@@ -105,10 +106,10 @@ def prepare_landmarks(
     for note in report.notes[:5]:
         say(note)
     if len(report.notes) > 5:
-        say(f"... and {len(report.notes) - 5} more images that cannot be read.")
+        say(f"... and {count(len(report.notes) - 5, 'more image')} that cannot be read.")
     if report.found == 0:
         raise DatasetError(
-            f"{faces.name}: no face was found in any of its {report.total} images ({report.missed}). Are these "
+            f"{faces.name}: no face was found in {count(report.total, 'image')} ({report.missed}). Are these "
             "uncovered faces, at least 48 pixels wide? Where they are small in ordinary photographs, add "
             "dataset.crop=face."
         )

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from occlufer.analysis.core.words import count
 from occlufer.building import build
 from occlufer.console import out, progress, say, table
 from occlufer.data.datamodule import usable_faces
@@ -64,14 +65,14 @@ def augment(settings: dict[str, Any]) -> None:
             held_out = pairs("validation", fixed=True)
             make = _deoccluded(train, held_out, settings["deoccluder"], settings["seed"], folder)
         rows = _written(folder, train, orders, wanted, make)
-    say(f"{rows:,} images in {folder}. Train with them: dataset.extra={folder}")
+    say(f"{count(rows, 'image')} in {folder}. Train with them: dataset.extra={folder}")
 
 
 def _check_parts(faces: FaceDataset, view: object, settings: Mapping[str, Any]) -> None:
     """Refuse faces that nothing can be learned from, and views without a square; raises `ConfigError`."""
     if faces.covered:
         raise ConfigError(
-            f"The faces of {faces.name} are covered already, and no image shows what lies beneath. Give a dataset of "
+            f"The faces of {faces.name} are covered already, and no image shows what lies beneath. Choose a dataset of "
             "bare faces."
         )
     if not isinstance(view, SquareView):

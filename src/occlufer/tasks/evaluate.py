@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from occlufer.analysis.core.words import count
 from occlufer.console import out, say
 from occlufer.data.datamodule import FaceDataModule, left_out_notes
 from occlufer.files import locked
@@ -134,8 +135,8 @@ def _merged(
     if lost.any():
         unknown = sorted({str(name) for name in kept.loc[lost, "condition"]})
         say(
-            f"{run.name}: {int(lost.sum())} rows under {', '.join(unknown)} are left out, as conditions.json does not "
-            "name their occluder (an evaluation was killed). Score them again with conditions=[...]."
+            f"{run.name}: {count(int(lost.sum()), 'row')} under {', '.join(unknown)} left out, as conditions.json does "
+            "not name the occluder (an evaluation was killed). Score them again with conditions=[...]."
         )
         kept = kept[~lost]
     if len(kept):

@@ -1,4 +1,4 @@
-"""What ends a training from outside its own process, in words that say what to do."""
+"""Errors of loader workers and of other ddp processes, as sentences that say what to do."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from occlufer.analysis.core.words import count
 from occlufer.datasets.base import FaceDataset
 from occlufer.landmarks.cache import LandmarkCache
 from occlufer.landmarks.detector import DetectorSettings, LandmarkDetector
@@ -57,7 +58,7 @@ def score_table(
         turned.append(abs(head_pose(other).yaw) >= TURNED)
         sure.append(_disagreement(placing, other) <= DOUBTFUL)
     if not scores:
-        return [f"None of the {missed} faces was found a second time, so there is no score."]
+        return [f"Not one of {count(missed, 'face')} was found a second time, so there is no score."]
     groups = {
         "all faces": np.ones(len(scores), bool),
         f"turned over {TURNED:g} degrees": np.array(turned),
@@ -70,8 +71,7 @@ def score_table(
         "which has the nose of a turned head inside; face: share of the face under it."
     )
     if missed:
-        found = "1 face was" if missed == 1 else f"{missed} faces were"
-        lines.append(f"{found} not found a second time, and left out.")
+        lines.append(f"{count(missed, 'face')} not found a second time, and left out.")
     return lines
 
 

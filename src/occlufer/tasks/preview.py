@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from occlufer.analysis.core.words import count
 from occlufer.building import build
 from occlufer.console import out, say
 from occlufer.data.datamodule import usable_faces
@@ -60,7 +61,7 @@ def preview(settings: dict[str, Any]) -> None:
     with atomic_path(path) as temporary:
         Image.fromarray(sheet).save(temporary, format="PNG")
     say(
-        f"{len(chosen)} faces of the {settings['split']} split (covered share of the face below each): {path}"
+        f"{count(len(chosen), 'face')} of the {settings['split']} split, with the covered share below each: {path}"
     )
     if settings["scores"]:
         detector = build(settings["landmarks"])

@@ -14,6 +14,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
+from occlufer.analysis.core.words import count
 from occlufer.console import err, say
 from occlufer.data.datamodule import FaceDataModule, left_out_notes
 from occlufer.environment import environment
@@ -151,7 +152,7 @@ class Recorder:
         self.run.write_table("dropped.csv", data.left_out())
         used, dropped = int(coverage["used"].sum()), int(coverage["dropped"].sum())
         say(
-            f"{self.run.name}: {used:,} faces used, {dropped:,} left out of all conditions"
+            f"{self.run.name}: {count(used, 'face')} used, {dropped:,} left out of all conditions"
             f"{' (dropped.csv says why)' if dropped else ''}."
         )
 

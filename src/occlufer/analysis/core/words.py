@@ -19,8 +19,8 @@ def condition_phrase(name: str) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """`1 face`, `2 faces`."""
-    return f"{number} {noun}{'s' * (number != 1)}"
+    """`1 face`, `2 faces`, `12,271 faces`."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def percent(share: float) -> str:
