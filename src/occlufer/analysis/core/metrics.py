@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from occlufer.analysis.core.conditions import condition_order
 from occlufer.types import EXPRESSIONS, RunError
@@ -49,10 +48,13 @@ def score(predictions: pd.DataFrame) -> dict[str, Any]:
         "accuracy": float(accuracy_of(matrix_77)),
         "majority_accuracy": float(matrix_77.sum(axis=1).max() / matrix_77.sum()),
     }
-    for average in ("macro", "weighted"):
-        values = precision_recall_fscore_support(labels, predicted, average=average, zero_division=0)
-        for name, value in zip(("precision", "recall", "f1"), values[:3], strict=True):
-            scores[f"{name}_{average}"] = float(value)
+    truth, answered, hits = matrix_77.sum(axis=1), matrix_77.sum(axis=0), np.diagonal(matrix_77)
+    for name, above, below in (
+        ("precision", hits, answered), ("recall", hits, truth), ("f1", 2 * hits, truth + answered)
+    ):  # fmt: skip
+        value_7 = np.divide(above, below, out=np.zeros(CLASSES), where=below > 0)
+        scores[f"{name}_macro"] = float(value_7[truth + answered > 0].mean())
+        scores[f"{name}_weighted"] = float(value_7 @ truth / truth.sum())
     recall_7 = recall_of(matrix_77)
     scores["recall_by_class"] = [None if np.isnan(value) else float(value) for value in recall_7]
     scores["confusion_entropy_bits"] = confusion_entropy_bits(matrix_77)
@@ -68,8 +70,8 @@ def score_by_condition(predictions: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
 def confusion(labels: ArrayLike, predicted: ArrayLike) -> NDArray[np.int64]:
     """Counts, int64 (7, 7): rows = truth, columns = prediction, both in the order of `EXPRESSIONS`."""
-    counts: NDArray[np.int64] = confusion_matrix(labels, predicted, labels=range(CLASSES)).astype(np.int64)
-    return counts
+    places = np.asarray(labels, dtype=np.int64) * CLASSES + np.asarray(predicted, dtype=np.int64)
+    return np.bincount(places, minlength=CLASSES**2).reshape(CLASSES, CLASSES).astype(np.int64)
 
 
 def confusion_entropy_bits(matrix: ArrayLike) -> float:
@@ -121,6 +123,12 @@ def informedness_of(matrices: ArrayLike) -> NDArray[np.float64]:
     false = counts.sum(axis=-2) - np.diagonal(counts, axis1=-2, axis2=-1)
     rate = np.divide(false, others, out=np.full_like(false, np.nan), where=others > 0)
     return np.asarray(recall_of(counts) - rate)
+
+
+def check_answers(predictions: pd.DataFrame) -> None:
+    """Raise `RunError` for labels or predictions that are no expression, or no rows."""
+    _checked(predictions, "label")
+    _checked(predictions, "prediction")
 
 
 def _checked(predictions: pd.DataFrame, column: str) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from occlufer.analysis.core.conditions import condition_order
-from occlufer.analysis.core.metrics import score
+from occlufer.analysis.core.metrics import check_answers
 from occlufer.analysis.core.trainings import Training
 from occlufer.reading import check_size, read_json
 from occlufer.runs import FACES, PROBABILITY_COLUMNS, Run, RunSummary
@@ -106,7 +106,7 @@ def read_run(run: Run) -> ScoredRun:
         raise RunError(
             f"{repeated} rows of its predictions.parquet repeat a face and condition. Run `occlufer evaluate` on it."
         )
-    score(predictions)  # refuses labels and predictions that are no expression
+    check_answers(predictions)
     predictions = predictions.astype({"label": "int64", "prediction": "int64"})
     # A grid has hundreds of runs on the same faces: their names are kept once.
     names = {name: predictions[name].astype(str).map(sys.intern) for name in ("key", "condition")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,6 @@ Statistic = Callable[[ArrayLike], NDArray[np.float64]]
 
 RESAMPLES = 1000
 LEVEL = 0.95
-_CHUNK = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,34 +77,33 @@ class FaceBootstrap:
         unit_N = np.arange(faces) if people_N is None else np.asarray(people_N, dtype=np.int64)
         assert unit_N.shape == (faces,)
         units = int(unit_N.max()) + 1
-        # How often a face is drawn: far below 256 (chance of 25 draws: 1e-25), so a byte is enough.
         self.units_N = unit_N
         self._units_7 = np.array(
             [len(np.unique(unit_N[self._labels_N == label])) for label in range(CLASSES)]
         )
-        self._times_BN = np.empty((resamples, faces), dtype=np.uint8)
+        # How often a face is drawn, faces in the order of their labels; floats, as a product of matrices wants them.
+        self._order_N = np.argsort(self._labels_N, kind="stable")
+        self._times_BN = np.empty((resamples, faces), dtype=np.float32)
         for row in self._times_BN:
-            row[:] = np.bincount(rng.integers(units, size=units), minlength=units)[unit_N]
+            row[:] = np.bincount(rng.integers(units, size=units), minlength=units)[unit_N[self._order_N]]
 
     def sums(self, values_NK: ArrayLike) -> NDArray[np.float64]:
         """Sums of columns of values (N, K) over the faces of every resample: float64 (B, K)."""
-        values = np.asarray(values_NK, dtype=np.float64)
-        chunks = [
-            self._times_BN[start : start + _CHUNK].astype(np.float64) @ values
-            for start in range(0, len(self._times_BN), _CHUNK)
-        ]
-        return np.concatenate(chunks or [values[:0]])
+        values = np.asarray(values_NK, dtype=np.float32)[self._order_N]
+        return (self._times_BN @ values).astype(np.float64)
 
     def cell(self, predictions_N: ArrayLike) -> Cell:
         """Count the predictions int (N,) of one network under one condition, faces in the order of `labels_N`."""
         predictions = np.asarray(predictions_N, dtype=np.int64)
-        one_hot = np.zeros((len(predictions), CLASSES * CLASSES), dtype=np.float32)
-        one_hot[np.arange(len(predictions)), self._labels_N * CLASSES + predictions] = 1
-        chunks = [
-            self._times_BN[start : start + _CHUNK].astype(np.float32) @ one_hot
-            for start in range(0, len(self._times_BN), _CHUNK)
-        ]
-        resampled = np.concatenate(chunks or [one_hot[:0]]).reshape(-1, CLASSES, CLASSES)
+        answers_N7 = np.eye(CLASSES, dtype=np.float32)[predictions[self._order_N]]
+        ends = np.cumsum(np.bincount(self._labels_N, minlength=CLASSES))
+        resampled = np.stack(
+            [
+                self._times_BN[:, start:end] @ answers_N7[start:end]
+                for start, end in itertools.pairwise((0, *ends))
+            ],
+            axis=1,
+        )
         correct_N = predictions == self._labels_N
         return Cell(
             confusion(self._labels_N, predictions),

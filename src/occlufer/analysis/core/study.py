@@ -147,16 +147,23 @@ def _on_shared_faces(runs: list[ScoredRun]) -> tuple[list[ScoredRun], list[LeftO
 
 def _faces(run: ScoredRun, *, with_content: bool) -> set[tuple[Any, ...]]:
     """What tells the faces that occur under every condition of the run: key, label and, if asked for, content."""
-    counts = run.predictions.groupby(["key", "label", *(["content"] if with_content else [])]).size()
+    names = ["key", "label", *(["content"] if with_content else [])]
+    first, *others = (run.rows(condition)[names].reset_index(drop=True) for condition in run.conditions)
+    if all(first.equals(other) for other in others):  # the usual case, and much faster
+        return set(zip(*(first[name] for name in names), strict=True))
+    counts = run.predictions.groupby(names).size()
     return set(counts[counts == run.predictions["condition"].nunique()].index)
 
 
 def _uneven(run: ScoredRun) -> bool:
-    return len(_faces(run, with_content=False)) < run.predictions["key"].nunique()
+    faces = len(run.predictions[["key", "label"]].drop_duplicates())  # no face and condition is there twice
+    return faces * len(run.conditions) > len(run.predictions)
 
 
 def _cut(run: ScoredRun, keys: set[str]) -> ScoredRun:
-    rows = run.predictions[run.predictions["key"].astype(str).isin(keys)]
+    rows = run.predictions
+    if rows["key"].nunique() > len(keys):
+        rows = rows[rows["key"].astype(str).isin(keys)]
     return replace(run, predictions=rows.sort_values(["condition", "key"], ignore_index=True))
 
 

@@ -32,6 +32,6 @@ def fit(probability_NK: ArrayLike, label_N: ArrayLike) -> float:
         lambda log_t: float(loss(scaled(probability_NK, float(np.exp(log_t))), label_N).mean()),
         bounds=_RANGE,
         method="bounded",
-        options={"xatol": 1e-6},
+        options={"xatol": 1e-4},
     )
     return float(np.exp(found.x))

@@ -150,11 +150,10 @@ def _summary(
     for item, rows in zip(items, parts, strict=True):
         confidence_N, correct_N = _confidence(rows)
         probability_NK = rows[list(PROBABILITY_COLUMNS)].to_numpy(dtype=np.float64)
-        found = _errors(probability_NK, rows["label"].to_numpy(), correct_N, faces, "")
+        sets = {"": probability_NK}
         if item.run.run.name in fitted:
-            cooled_NK = temperature.scaled(probability_NK, fitted[item.run.run.name])
-            found |= _errors(cooled_NK, rows["label"].to_numpy(), correct_N, faces, "_scaled")
-        for name, value in found.items():
+            sets["_scaled"] = temperature.scaled(probability_NK, fitted[item.run.run.name])
+        for name, value in _errors(sets, rows["label"].to_numpy(), correct_N, faces).items():
             values.setdefault(name, {})[item.training] = value
         shares.append((confidence_N.mean(), correct_N.mean()))
     row: dict[str, Any] = {"trainings": len(items)}
@@ -169,23 +168,32 @@ def _summary(
 
 
 def _errors(
-    probability_NK: NDArray[np.float64],
+    sets: Mapping[str, NDArray[np.float64]],
     label_N: NDArray[np.int64],
     correct_N: NDArray[np.bool_],
     faces: FaceBootstrap,
-    suffix: str,
 ) -> dict[str, tuple[float, NDArray[np.float64]]]:
-    """ECE and NLL, each as observed and in every resample of the faces."""
-    confidence_N = probability_NK.max(axis=1)
-    gap_NK = np.zeros((len(label_N), BINS))
-    gap_NK[np.arange(len(label_N)), bin_of(confidence_N)] = correct_N - confidence_N
-    loss_N = temperature.loss(probability_NK, label_N)
-    sums_BK = faces.sums(np.column_stack([gap_NK, loss_N, np.ones(len(label_N))]))
-    gaps_B = np.abs(sums_BK[:, :BINS]).sum(axis=1) / sums_BK[:, -1]
-    return {
-        f"ece{suffix}": (float(np.abs(gap_NK.sum(axis=0)).sum() / len(label_N)), gaps_B),
-        f"nll{suffix}": (float(loss_N.mean()), sums_BK[:, -2] / sums_BK[:, -1]),
-    }
+    """ECE and NLL of probabilities (N, K) by suffix, each as observed and in every resample of the faces."""
+    columns = []
+    for probability_NK in sets.values():
+        confidence_N = probability_NK.max(axis=1)
+        gap_NK = np.zeros((len(label_N), BINS))
+        gap_NK[np.arange(len(label_N)), bin_of(confidence_N)] = correct_N - confidence_N
+        columns += [gap_NK, temperature.loss(probability_NK, label_N)]
+    values_NK = np.column_stack([*columns, np.ones(len(label_N))])
+    observed_K, drawn_BK = values_NK.sum(axis=0), faces.sums(values_NK)
+    found = {}
+    for place, suffix in enumerate(sets):
+        start = place * (BINS + 1)
+        sides = [(sums[..., start : start + BINS + 1], sums[..., -1]) for sums in (observed_K, drawn_BK)]
+        gaps, losses = (
+            (np.abs(part[..., :BINS]).sum(axis=-1) / count, part[..., BINS] / count) for part, count in sides
+        )
+        found[f"ece{suffix}"], found[f"nll{suffix}"] = (
+            (float(gaps[0]), losses[0]),
+            (float(gaps[1]), losses[1]),
+        )
+    return found
 
 
 def answered_at(confidence_N: NDArray[np.float64], correct_N: NDArray[np.bool_], risk: float) -> float:
