@@ -290,11 +290,6 @@ def test_faces_in_two_splits_leave_train(tmp_path: Path, layout: str):
         FER2013(root=tmp_path, duplicates="error")
 
 
-def test_unknown_fake_layout(tmp_path: Path):
-    with pytest.raises(DatasetError, match=r"no csv layout 'fer.csv'"):
-        make_fake(tmp_path, layout="fer.csv")
-
-
 def test_tables_beside_the_faces_are_said(tmp_path: Path):
     path = written(tmp_path, good_lines())
     (tmp_path / "test.csv").write_text("pixels\n")

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from PIL import Image
 
+from fakes.fer2013_csv import write_csv
 from fakes.textures import FakeImages, grey48, texture
 from occlufer.datasets.ckplus import CSV_NAME
 from occlufer.datasets.ckplus_trees import (
     CODES,
     IMAGES_FOLDER,
 )
-from occlufer.datasets.fer2013_csv import CSV_LABELS, write_csv
+from occlufer.datasets.fer2013_csv import CSV_LABELS
 from occlufer.types import EXPRESSIONS, DatasetError, UInt8Array, unknown_name
 
 

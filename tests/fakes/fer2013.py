@@ -7,9 +7,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from fakes.fer2013_csv import write_csv
 from fakes.textures import FakeImages, grey48, texture
 from occlufer.datasets.fer2013 import FOLDERS
-from occlufer.datasets.fer2013_csv import write_csv
 from occlufer.types import EXPRESSIONS, UInt8Array
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fakes.fer2013_csv import write_csv
 from fakes.textures import FakeImages, grey48, texture
-from occlufer.datasets.fer2013_csv import write_csv
 from occlufer.datasets.ferplus import PUBLISHED, VOTES_FILE
 from occlufer.datasets.ferplus_votes import CHOICES
 from occlufer.types import EXPRESSIONS, UInt8Array

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,38 +115,3 @@ def _pixels(text: str) -> UInt8Array:
     if values.min() < 0 or values.max() > 255:
         raise BadRow(f"pixel values from {values.min()} to {values.max()}, wanted 0 to 255")
     return values.astype(np.uint8).reshape(SIDE, SIDE)
-
-
-def write_csv(
-    path: Path,
-    faces: Iterable[tuple[str, int, UInt8Array]],
-    *,
-    labels: Sequence[str] = CSV_LABELS,
-    names: Sequence[str] = EXPRESSIONS,
-) -> Path:
-    """Write (usage, label, uint8 (48, 48)) rows in the layout that the file's name stands for; for tests.
-
-    A label is an index into `names`; what is written is the name's place in `labels`.
-
-    Raises:
-        DatasetError: a file name that is neither in `CSV_NAMES` nor `ckextended.csv`, which has the same columns.
-    """
-    columns = {
-        "fer2013.csv": ["emotion", "pixels", "Usage"],
-        "icml_face_data.csv": ["emotion", " Usage", " pixels"],
-        "train.csv": ["emotion", "pixels"],
-        "ckextended.csv": ["emotion", "pixels", "Usage"],
-    }
-    if path.name not in columns:
-        raise DatasetError(f"There is no csv layout {path.name!r}. Known: {', '.join(columns)}.")
-    with path.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.writer(handle)
-        writer.writerow(columns[path.name])
-        for usage, label, image in faces:
-            cells = {
-                "emotion": labels.index(names[label]),
-                "pixels": " ".join(map(str, image.ravel().tolist())),
-                "Usage": usage,
-            }
-            writer.writerow([cells[column.strip()] for column in columns[path.name]])
-    return path

@@ -76,7 +76,7 @@ def build_landmarks(
     workers: int | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     on_message: Callable[[str], None] = lambda message: None,
-    make_detector: Callable[[DetectorSettings], Detector] = LandmarkDetector.from_settings,
+    make_detector: Callable[[DetectorSettings], Detector] = LandmarkDetector,
     verify: bool = False,
 ) -> BuildReport:
     """Look for a face in every image of `source` that the cache does not know, and append what is found.
@@ -118,7 +118,7 @@ def build_landmarks(
             tasks = [(readable[digest], digest) for digest in missing]
             chunks = [tasks[start : start + _CHUNK] for start in range(0, len(tasks), _CHUNK)]
             used = min(core_count() if workers is None else workers, len(chunks))
-            if tasks and make_detector == LandmarkDetector.from_settings:
+            if tasks and make_detector == LandmarkDetector:
                 model_file(settings.model, on_message=on_message)  # once, not in each worker
             with contextlib.closing(
                 run(Job(source, settings, make_detector, former), chunks, used)

@@ -53,7 +53,7 @@ class LandmarkDetector:
     hang, so that is refused with a `LandmarkError`. Pickling carries the settings only.
     """
 
-    def __init__(self, *, settings: DetectorSettings) -> None:
+    def __init__(self, settings: DetectorSettings) -> None:
         self._settings = settings
         self._model = model_file(settings.model)
         self._meshes: dict[float, FaceMesh] = {}
@@ -61,13 +61,8 @@ class LandmarkDetector:
         self._process = os.getpid()
         self._lock = threading.Lock()
 
-    @classmethod
-    def from_settings(cls, settings: DetectorSettings) -> LandmarkDetector:
-        """The same as the constructor, for places that hand over one thing."""
-        return cls(settings=settings)
-
     def __reduce__(self) -> tuple[Any, ...]:
-        return LandmarkDetector.from_settings, (self._settings,)
+        return LandmarkDetector, (self._settings,)
 
     def detect(self, image_HWC: UInt8Array) -> Detection:
         """The face in an image, uint8 RGB (H, W, 3); raises `LandmarkError` for another array."""

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import pandas as pd
 import torch
 
 from occlufer.analysis.core.words import count
 from occlufer.building import build
 from occlufer.console import progress, say
-from occlufer.data.datamodule import FaceDataModule, LoaderSettings, coverage_table, usable_faces
+from occlufer.data.datamodule import FaceDataModule, LoaderSettings
 from occlufer.data.image_format import ImageFormat
 from occlufer.datasets.base import FaceDataset
 from occlufer.datasets.crops import CroppedFaces, check_crop
@@ -128,11 +127,6 @@ def _odd_faces(faces: FaceDataset, report: BuildReport) -> Iterator[str]:
             f"{len(report.several):,} {'image shows' if len(report.several) == 1 else 'images show'} several faces, of "
             f"which the largest central one is taken: {several}."
         )
-
-
-def landmark_coverage(faces: FaceDataset, cache: LandmarkCache) -> pd.DataFrame:
-    """See `occlufer.data.datamodule.coverage_table`."""
-    return coverage_table(faces, usable_faces(faces, cache))
 
 
 def make_datamodule(

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from occlufer.analysis.core.words import count
 from occlufer.console import out, progress, say, table
-from occlufer.data.datamodule import left_out_faces, reasons_left_out
+from occlufer.data.datamodule import coverage_table, left_out_faces, reasons_left_out, usable_faces
 from occlufer.data.sheets import contact_sheet, fitted
 from occlufer.datasets.base import FaceDataset
 from occlufer.datasets.crops import BOX
@@ -24,7 +25,7 @@ from occlufer.datasets.near_duplicates import (
 )
 from occlufer.files import atomic_path, write_text
 from occlufer.landmarks.cache import LandmarkCache
-from occlufer.tasks.assemble import NEAR_DUPLICATES, landmark_coverage, make_faces, prepare_landmarks
+from occlufer.tasks.assemble import NEAR_DUPLICATES, make_faces, prepare_landmarks
 from occlufer.types import ImageError, UInt8Array
 
 _TILE, _COLUMNS, _ROWS = 96, 12, 3  # of the sheet of dropped images: pixels, tiles a row, rows a reason
@@ -35,7 +36,7 @@ def prepare(settings: dict[str, Any]) -> None:
     faces = make_faces(settings)
     _look_for_near_duplicates(settings, faces)
     cache, report = prepare_landmarks(settings, faces, verify=True)
-    coverage = landmark_coverage(faces, cache)
+    coverage = coverage_table(faces, usable_faces(faces, cache))
     coverage["found %"] = (100 * coverage["used"] / coverage["faces"]).round(1)
     out.print(table(coverage, f"{'Readable faces' if faces.covered else 'Landmarks'} in {faces.name}"))
     by_split = coverage.groupby("split", sort=False)[["faces", "used", "dropped"]].sum().reset_index()
@@ -45,15 +46,15 @@ def prepare(settings: dict[str, Any]) -> None:
     if faces.covered:
         return
     speed = (
-        f", {report.looked_at:,} looked at now in {report.seconds:.1f} s by {max(report.workers, 1)} process(es): "
-        f"{report.faces_a_second:.0f} a second"
+        f", {report.looked_at:,} looked at now in {report.seconds:.1f} s by "
+        f"{count(max(report.workers, 1), 'worker')}: {report.faces_a_second:.0f} a second"
         if report.looked_at
         else ", nothing to do"
     )
     out.print(
         f"{report.found:,} of {report.total:,} faces have landmarks{speed}.", markup=False, highlight=False
     )
-    stages = ", ".join(f"{stage} {count:,}" for stage, count in report.stages.items())
+    stages = ", ".join(f"{stage} {images:,}" for stage, images in report.stages.items())
     out.print(f"By stage: {stages}. Cache: {cache.path}", markup=False, highlight=False)
 
 
