@@ -238,6 +238,19 @@ def test_an_opencv_that_wants_a_display_is_told_with_its_cure(monkeypatch, capsy
     assert f"{sys.executable} -m pip install --force-reinstall" in capsys.readouterr().err
 
 
+def test_it_is_told_by_hydras_commands_too(tmp_path):
+    """Hydra would print the failed import as a traceback."""
+    (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')")
+    told = subprocess.run(
+        [sys.executable, "-P", "-m", "occlufer", "preview", "dataset.size=21"], capture_output=True, text=True,
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)}, timeout=120,
+    )  # fmt: skip
+    assert told.returncode == 1
+    assert "\nError: OpenCV cannot be loaded" in told.stderr
+    assert "Traceback" not in told.stderr
+    assert "--force-reinstall --no-deps opencv-python-headless" in told.stderr
+
+
 def test_the_package_runs_as_a_module():
     done = subprocess.run(
         [sys.executable, "-m", "occlufer", "--version"], capture_output=True, text=True, check=True

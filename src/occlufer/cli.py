@@ -7,15 +7,12 @@ import runpy
 import sys
 
 from occlufer import __version__
+from occlufer.commands.libraries import library_advice
 from occlufer.commands.options import COMMANDS, command_help, overview
 from occlufer.processes import SAFE_PATH, let_threads_sleep
 from occlufer.types import unknown_name
 
 _HELP = {"-h", "--help", "help"}
-_OPENCV = (
-    "OpenCV cannot be loaded ({error}). mediapipe brings an OpenCV that wants a display's libraries; put the one that "
-    "does not over it:\n  {python} -m pip install --force-reinstall --no-deps opencv-python-headless"
-)
 
 
 def main() -> None:
@@ -45,9 +42,9 @@ def main() -> None:
         print("\nInterrupted. Finished work is kept: run the same command to go on.", file=sys.stderr)
         raise SystemExit(130) from None  # 128 + SIGINT, as shells have it
     except ImportError as error:
-        if "libGL" not in str(error) and "libgthread" not in str(error):
+        if (advice := library_advice(error)) is None:
             raise
-        print(_OPENCV.format(error=error, python=sys.executable), file=sys.stderr)
+        print(advice, file=sys.stderr)
         raise SystemExit(1) from None
 
 

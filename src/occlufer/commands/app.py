@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from occlufer.building import conf_folders, plain
 from occlufer.commands.hints import readable, search_words, spelling_hint
+from occlufer.commands.libraries import library_advice
 from occlufer.commands.options import group_options
 from occlufer.reading import printable
 from occlufer.settings import Protocol, conf_folder
@@ -53,6 +54,10 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], ResultT]], Cal
                 return task(config)
             except (OccluferError, OmegaConfBaseException) as error:
                 raise CompactHydraException(printable(f"Error: {error}")) from error
+            except ImportError as error:
+                if (advice := library_advice(error)) is None:
+                    raise
+                raise CompactHydraException(f"Error: {advice}") from error
 
         app: Callable[[], None] = hydra.main(
             version_base="1.3", config_path=str(conf_folder()), config_name=config_name
