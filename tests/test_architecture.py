@@ -21,7 +21,7 @@ _PACKAGE = "occlufer"
 ALLOWED: dict[str, set[str]] = {
     "": {"inference.predictor"},
     "__main__": {"cli"},
-    "cli": {"", "commands.options", "processes", "types"},
+    "cli": {"", "commands.libraries", "commands.options", "processes", "types"},
     "types": set(),
     "settings": {"types"},
     "building": {"settings", "types"},
