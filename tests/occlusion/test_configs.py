@@ -54,6 +54,11 @@ def test_the_ones_that_people_rely_on_are_there():
     assert {"none", "mask", "headset", "mixed"} <= set(_NAMES)
 
 
+def test_the_gallery_shows_every_one():
+    page = (_CONF.parent / "docs" / "gallery.md").read_text(encoding="utf-8")
+    assert [name for name in _NAMES if f"`{name}`" not in page] == []
+
+
 @_FEW
 @given(pose=poses(), seed=_SEEDS)
 def test_keeps_the_contract(occluder, make_face, pose, seed):
