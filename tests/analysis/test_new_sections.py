@@ -179,11 +179,17 @@ def test_groups_of_faces_and_people_by_hand(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     keys = [f"test/{index:05d}" for index in range(140)]
     facts = pd.DataFrame(
-        {"key": keys, "yaw": rng.uniform(-29, 29, 140), "skin_type": rng.integers(1, 7, 140)}
+        {
+            "key": keys,
+            "yaw": rng.uniform(-29, 29, 140),
+            "skin_type": rng.integers(1, 7, 140),
+            "near_duplicate": (rng.random(140) < 0.2).astype(int),
+        }
     )
     for run in runs:
         run.write_table("faces.csv", facts.sample(frac=1, random_state=1))
-    tables = tables_of(make_sections(Core(load_study(tmp_path / "s"), resamples=60)))
+    core = Core(load_study(tmp_path / "s"), resamples=60)
+    tables = tables_of(make_sections(core))
     groups = tables["groups"].set_index(["train", "test", "by", "group"]).sort_index()
     assert set(groups.loc[("none", "mask", "pose (yaw)")].index) == {"turned by less than 15°", "15° to 30°"}
     row = groups.loc[("none", "mask", "skin type", "types V and VI")]
@@ -198,6 +204,23 @@ def test_groups_of_faces_and_people_by_hand(tmp_path: Path) -> None:
     assert row["accuracy"] == pytest.approx(np.mean(here))
     assert row["gap"] == pytest.approx(np.mean(here) - np.mean(there))
     assert row["gap_low"] < row["gap"] < row["gap_high"]
+    block = core.study.blocks[0]
+    (text,) = (
+        text for section in make_sections(core) for text in section.cautions(block) if "near-dup" in text
+    )
+    bare = groups.loc[("none", "none", "overlap", "test faces without near-duplicates")]
+    assert text.startswith(
+        f"{facts['near_duplicate'].sum()} of 140 test faces are near-duplicates of training or"
+    )
+    assert f"bare faces reach {100 * bare['accuracy']:.1f} %" in text
+    alone = facts.loc[facts["near_duplicate"] == 0, "key"]
+    parts = [
+        rows[(rows["condition"] == "none") & rows["key"].isin(alone)]
+        for rows in stored(tmp_path / "s", "none")
+    ]
+    assert bare["accuracy"] == pytest.approx(
+        np.mean([(part["label"] == part["prediction"]).mean() for part in parts])
+    )
     people = tables["people"].set_index(["train", "test"]).loc[("none", "mask")]
     both = pd.concat(stored(tmp_path / "s", "none")).query("condition == 'mask'")
     by_person = (both["label"] == both["prediction"]).groupby(both["subject"]).mean()

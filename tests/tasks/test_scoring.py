@@ -19,7 +19,8 @@ from occlufer.landmarks.cache import LandmarkCache
 from occlufer.occlusion.mask import FaceMask
 from occlufer.occlusion.none import NoOcclusion
 from occlufer.occlusion.templates.surgical import Surgical
-from occlufer.tasks.scoring import score, validation_rows
+from occlufer.runs import Run
+from occlufer.tasks.scoring import record_facts, score, validation_rows
 from occlufer.types import RunError
 
 MASK = FaceMask(artwork=Surgical(colours={"blue": 1.0}))
@@ -107,3 +108,19 @@ def test_bare_validation_faces_are_scored_beside_the_test_faces_where_asked_for(
     assert rows["key"].tolist() == data.faces.manifest.keys[data.indices["validation"]].tolist()
     del data.conditions["none"]
     assert validation_rows(network(data, ()), data) is None
+
+
+def test_what_is_known_of_the_test_faces_is_recorded(tmp_path):
+    data = datamodule(tmp_path / "cache", People(subjects=True))
+    keys = data.faces.manifest.keys[data.indices["test"]]
+    data.faces.near_duplicates = pd.DataFrame({"first": ["elsewhere"], "second": [keys[2]]})
+    (tmp_path / "run").mkdir()
+    record_facts(Run(tmp_path / "run"), data)
+    facts = pd.read_csv(tmp_path / "run" / "faces.csv").set_index("key")
+    assert facts.index.tolist() == keys.tolist()
+    assert facts.index[facts["near_duplicate"] == 1].tolist() == [keys[2]]
+    assert (facts["person_in_training"] == 1).all()
+    nothing = datamodule(tmp_path / "other", People(subjects=False))
+    (tmp_path / "plain").mkdir()
+    record_facts(Run(tmp_path / "plain"), nothing)
+    assert not (tmp_path / "plain" / "faces.csv").exists()

@@ -52,6 +52,7 @@ class FaceDataset(ABC):
         name: short lower-case name, used in caches and run folders.
         manifest: the validated table of faces.
         notes: sentences about what was dropped or odd, for the run's record and the report.
+        near_duplicates: pairs across splits (`near_duplicates.COLUMNS`); None where `prepare` has not looked for them.
         left_out: faces that the dataset leaves out, where they are known one by one; see `left_out_table`.
         covered: whether the images show faces that are covered already (published masked sets, real headsets). No
             landmarks are looked for in them, and no occluder is placed: they are used as they are.
@@ -61,6 +62,7 @@ class FaceDataset(ABC):
     name: str
     manifest: Manifest
     notes: tuple[str, ...] = ()
+    near_duplicates: pd.DataFrame | None = None
     left_out: pd.DataFrame = _NONE
     covered: bool = False
     layouts: tuple[Layout, ...] = ()

@@ -61,6 +61,7 @@ def make_faces(config: Config) -> FaceDataset:
     if pairs is not None:
         # For the record; `prepare` has said it, and not every command need say it again.
         faces.notes = (*faces.notes, *near_duplicate_notes(pairs))
+    faces.near_duplicates = pairs
     return faces
 
 

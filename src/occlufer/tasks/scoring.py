@@ -108,10 +108,21 @@ def record_scores(run: Run, predictions: pd.DataFrame, mirror: Mirror) -> None:
 
 
 def record_facts(run: Run, data: FaceDataModule) -> None:
-    """Write faces.csv: what the dataset states of each test face beside its label, such as the yaw of drawn ones."""
-    frame = data.faces.manifest.frame
-    if facts := [name for name in frame.columns if name not in COLUMNS]:
-        run.write_table(FACES, frame.loc[data.indices["test"], ["key", *facts]])
+    """Write faces.csv: what the dataset states of each test face beside its label, such as the yaw of drawn ones.
+
+    `near_duplicate`: whether `prepare` found nearly the same picture in an earlier split; `person_in_training`: whether
+    who is shown is also in training or validation data. 0 or 1, only where that is known.
+    """
+    frame, pairs = data.faces.manifest.frame, data.faces.near_duplicates
+    test = frame.loc[data.indices["test"]]
+    facts = test[["key", *(name for name in frame.columns if name not in COLUMNS)]]
+    if pairs is not None:
+        facts = facts.assign(near_duplicate=test["key"].isin(pairs["second"]).astype(int))
+    if test["subject"].notna().all():
+        others = frame.loc[frame["split"] != "test", "subject"]
+        facts = facts.assign(person_in_training=test["subject"].isin(others.dropna()).astype(int))
+    if len(facts.columns) > 1:
+        run.write_table(FACES, facts)
 
 
 def record_samples(run: Run, data: FaceDataModule) -> None:

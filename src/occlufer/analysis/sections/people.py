@@ -20,6 +20,17 @@ from occlufer.analysis.sections.parts import Details, Entry, Grid, Text, bounds
 
 _TURNED = ((0, 15, "turned by less than 15°"), (15, 30, "15° to 30°"), (30, np.inf, "30° and more"))
 _SKIN = ((1, 3, "types I and II"), (3, 5, "types III and IV"), (5, 7, "types V and VI"))
+_OVERLAP = {
+    "near_duplicate": (
+        "near-duplicates of training or validation images",
+        "test faces without near-duplicates",
+    ),
+    "person_in_training": (
+        "of people who are also in training or validation data",
+        "test faces of other people",
+    ),
+}
+"""Column of faces.csv -> what its faces are, and what the others are called."""
 _LEAST = 10
 """Faces of a group below which nothing is said."""
 
@@ -47,6 +58,30 @@ class People(Section):
                      f"fewer than {_LEAST} faces are left out. Pose and skin type (Fitzpatrick) are those that the "
                      "dataset states.")]  # fmt: skip
 
+    def cautions(self, block: Block) -> list[str]:
+        groups = self.of("groups", block)
+        first = self.core.counted[block][0] if self.core.counted[block] else None
+        facts = first.run.facts if first else None
+        if first is None or facts is None:
+            return []
+        facts = facts.reindex(first.run.rows(first.test)["key"])
+        return [
+            f"{int(facts[column].sum())} of {len(facts)} test faces are {what}{_without(groups, others)}."
+            for column, (what, others) in _OVERLAP.items()
+            if column in facts and facts[column].sum() > 0
+        ]
+
+    def closing(self) -> list[Any]:
+        known = [run.facts for run in self.core.study.runs if run.facts is not None]
+        if not known:
+            return []
+        looked = all("near_duplicate" in facts for facts in known)
+        none = looked and not any(facts["near_duplicate"].any() for facts in known)
+        return [] if looked and not none else [Text(
+            "No test face is a near-duplicate of a training or validation image." if none
+            else "Near-duplicates across splits were not looked for; occlufer prepare does, before a training."
+        )]  # fmt: skip
+
     def block_parts(self, block: Block) -> list[Any]:
         groups, people = self.of("groups", block), self.of("people", block)
         parts: list[Any] = [people_grid(people)] if len(people) else []
@@ -67,7 +102,22 @@ def groups_of(item: Counted) -> dict[tuple[str, str], NDArray[np.bool_]]:
         if column in facts and pd.api.types.is_numeric_dtype(facts[column]):
             values = facts[column].abs().to_numpy()
             found |= {(by, name): (values >= low) & (values < high) for low, high, name in bins}
+    for column, (_, others) in _OVERLAP.items():
+        if column in facts:
+            found["overlap", others] = facts[column].to_numpy() == 0
     return {name: inside for name, inside in found.items() if _LEAST <= inside.sum() <= len(keys) - _LEAST}
+
+
+def _without(groups: pd.DataFrame, others: str) -> str:
+    """The score without them, of networks trained and tested on bare faces."""
+    rows = records(groups[groups["group"] == others]) if len(groups) else []
+    row = next((row for row in rows if row["train"] == row["test"] == "none"), None)
+    if row is None:
+        return ""
+    return (
+        f"; without them, networks trained and tested on bare faces reach {percent(row['accuracy'])} "
+        f"({bounds(row['accuracy_low'], row['accuracy_high'])})"
+    )
 
 
 def _group_rows(
