@@ -73,12 +73,14 @@ class Contrast:
         trainings: the R trainings.
         change_NR: (faces, trainings): 1 where only the second is correct, -1 where only the first is, else 0; or any
             other number of each face whose mean is asked for.
+        pool: contrasts of one pool are taken to spread alike from training to training.
     """
 
     first: Place
     second: Place
     trainings: tuple[Training, ...]
     change_NR: NDArray[Any]
+    pool: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def effects(contrasts: Sequence[Contrast], units_N: ArrayLike) -> list[Effect]:
     degrees of freedom: Searle, Casella & McCulloch, *Variance Components*, 1992, chapter 4. People with unlike numbers
     of faces count by the linearised ratio mean.
 
-    Two or three trainings tell little of their spread. So MS_trainings is averaged over all contrasts handed in, as the
+    Two or three trainings tell little of their spread. So MS_trainings is averaged over all contrasts of a pool, as the
     error of an analysis of variance is pooled over its groups: networks of all cells are taken to spread alike from one
     training to the next. Contrasts that share a cell share its trainings, so that the degrees of freedom of the average
     are (sum of R - 1)^2 / sum over pairs of contrasts of r^2 (R - 1), with r the correlation of two contrasts of
@@ -114,8 +116,12 @@ def effects(contrasts: Sequence[Contrast], units_N: ArrayLike) -> list[Effect]:
     """
     units = np.asarray(units_N, dtype=np.int64)
     found = [_squares(contrast.change_NR, units) for contrast in contrasts]
-    spread, rest, df = _pooled(contrasts, found)
-    return [_effect(squares, spread, rest, df) for squares in found]
+    results: dict[int, Effect] = {}
+    for pool in {contrast.pool for contrast in contrasts}:
+        places = [place for place, contrast in enumerate(contrasts) if contrast.pool == pool]
+        pooled = _pooled([contrasts[place] for place in places], [found[place] for place in places])
+        results |= {place: _effect(found[place], *pooled) for place in places}
+    return [results[place] for place in range(len(found))]
 
 
 def contrast_between(items: Sequence[Counted], first: Place, second: Place) -> Contrast | None:
@@ -125,7 +131,19 @@ def contrast_between(items: Sequence[Counted], first: Place, second: Place) -> C
     if not shared:
         return None
     change = [two[r].cell.correct_N.astype(np.int8) - one[r].cell.correct_N for r in shared]
-    return Contrast(first, second, shared, np.stack(change, axis=1))
+    return Contrast(first, second, shared, np.stack(change, axis=1), pool_of(items, first, second, shared))
+
+
+def pool_of(items: Sequence[Counted], first: Place, second: Place, trainings: Sequence[Training]) -> str:
+    """`same networks` where two designs differ in the test alone, such as in flips: they hardly spread; else empty.
+
+    Two trainings with the same best validation score, to the last digit, are one.
+    """
+    if first[0] == second[0]:
+        return ""
+    one, two = (by_training(items, *place) for place in (first, second))
+    scores = [(one[r].run.summary.best_score, two[r].run.summary.best_score) for r in trainings]
+    return "same networks" if all(a == b for a, b in scores) else ""
 
 
 def _squares(change_NR: ArrayLike, units_N: NDArray[np.int64]) -> _Squares:

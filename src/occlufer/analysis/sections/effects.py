@@ -143,13 +143,13 @@ def _spread_caution(primary: pd.DataFrame) -> list[str]:
     if np.isnan(df):
         return []
     few = (
-        f" That is too little: {int(primary['trainings'].max())} trainings of so few designs cannot say how far others "
-        "would differ, and only the largest differences can be shown. Train more seeds."
+        " That is little: if these trainings agree by luck, the intervals are too short. Train more seeds."
         if df < _FEW_DF else ""
     )  # fmt: skip
+    alike = count(int((primary["spread"] == spread).sum()), "contrast")
     return [
-        f"The spread between trainings is taken to be alike in all {len(primary)} contrasts of the primary family "
-        f"(standard deviation {_size(spread)} points, {df:.1f} degrees of freedom).{few}"
+        f"The spread between trainings is taken to be alike in {alike} of the primary family (standard deviation "
+        f"{_size(spread)} points, {df:.1f} degrees of freedom).{few}"
     ]
 
 

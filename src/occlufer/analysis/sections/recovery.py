@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from occlufer.analysis.core.cells import Counted, by_training
 from occlufer.analysis.core.conditions import condition_order, is_partial
-from occlufer.analysis.core.effects import Contrast, Place, contrast_between, effects
+from occlufer.analysis.core.effects import Contrast, Place, contrast_between, effects, pool_of
 from occlufer.analysis.core.metrics import records
 from occlufer.analysis.core.statistics import FaceBootstrap, Interval
 from occlufer.analysis.core.study import Block
@@ -143,7 +143,8 @@ class _Family:
             ratio = above.mean() / below.mean()
             values[place] = ratio, below.mean()
             first = places["plain"] if name == "recovery" else CLEAN
-            asked.append((place, Contrast(first, place, shared, above - ratio * below)))
+            pool = pool_of(self._items, ("none", test), place, shared)
+            asked.append((place, Contrast(first, place, shared, above - ratio * below, pool)))
         found = effects([contrast for _, contrast in asked], self._units_N)
         return {
             place: _interval(values[place][0], effect.low / values[place][1], effect.high / values[place][1])
