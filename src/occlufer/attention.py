@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from occlufer.types import RunError
+from occlufer.types import RunError, override
 
 if TYPE_CHECKING:
     import pandas as pd  # imported where a table is read
@@ -39,7 +39,7 @@ def read_attention(run: Run) -> pd.DataFrame:
     path = run.folder / "attention.parquet"
     if not path.is_file():
         return pd.DataFrame(columns=[*ATTENTION_COLUMNS])
-    again = f"Make it again: occlufer evaluate run={run.folder} explain=true"
+    again = f"Make it again: occlufer evaluate {override('run', str(run.folder))} explain=true"
     try:
         frame = pd.read_parquet(path)
     except Exception as error:  # pyarrow raises its own family for damaged files

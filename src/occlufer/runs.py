@@ -39,7 +39,7 @@ import yaml
 from occlufer.files import atomic_path, held, write_text
 from occlufer.reading import check_size, printable, read_json, read_yaml
 from occlufer.settings import rename_moved
-from occlufer.types import EXPRESSIONS, RunError
+from occlufer.types import EXPRESSIONS, RunError, override
 
 if TYPE_CHECKING:
     import pandas as pd  # imported where a table is read: what starts a sweep reads none
@@ -340,7 +340,8 @@ def find_runs(study: Path) -> list[Run]:
     runs = [Run(path.parent) for path in sorted(study.glob("*/config.yaml"))]
     if not runs:
         raise RunError(
-            f"{study} holds no run folder (a folder with a config.yaml). Train something with study={study.name} first."
+            f"{study} holds no run folder (a folder with a config.yaml). Train something with "
+            f"{override('study', study.name)} first."
         )
     return runs
 

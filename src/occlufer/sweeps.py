@@ -17,7 +17,7 @@ from pathlib import Path
 from occlufer.files import write_text
 from occlufer.reading import read_json
 from occlufer.runs import Run, check_study, now
-from occlufer.types import RunError
+from occlufer.types import RunError, override
 
 FORMAT = 1
 _NAME = "sweep.json"
@@ -140,7 +140,7 @@ def study_status(study: Path) -> list[RunStatus]:
     rows = [_of_job(study, name, job, begun=name in found) for name, job in asked.items()]
     rows += [_of_run(Run(study / name), None) for name in sorted(found - set(asked))]
     if not rows:
-        raise RunError(f"{study} holds no run. Train something with study={study.name} first.")
+        raise RunError(f"{study} holds no run. Train something with {override('study', study.name)} first.")
     return rows
 
 

@@ -87,11 +87,20 @@ def test_flags_may_stand_anywhere():
 
 @pytest.mark.parametrize(
     ("word", "told"),
-    [("conditions=[none,mask", "closed"), ("model.options={a:1", "closed"), ("+dataset.classes.Über=x", "YAML")],
+    [("conditions=[none,mask", "closed"), ("model.options={a:1", "closed"), ("+model.Über=x", "YAML")],
 )  # fmt: skip
 def test_other_words_that_cannot_be_read(word: str, told: str):
     with pytest.raises(ConfigError, match=told):
         readable([word])
+
+
+@pytest.mark.parametrize("name", ["Überraschung", "faces (1)", "it's"])
+def test_a_folder_name_that_is_no_key_is_told_as_a_list(name: str):
+    with pytest.raises(ConfigError) as told:
+        readable([f"+dataset.classes.{name}=surprise"])
+    (written,) = shlex.split(str(told.value).split(" Write ")[1])
+    said = OverridesParser.create().parse_override(written)
+    assert (said.key_or_group, said.value()) == ("dataset.classes", [f"{name}: surprise"])
 
 
 def test_a_command_says_it_in_one_line(occlufer, tmp_path):

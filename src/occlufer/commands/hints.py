@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -71,6 +72,8 @@ def _reads(parser: OverridesParser, word: str) -> bool:
 
 def _advice(parser: OverridesParser, name: str, value: str) -> str:
     if not _reads(parser, f"{name}=1"):
+        if (found := re.fullmatch(r"\+{0,2}(dataset\.(?:classes|splits))\.(.+)", name)) is not None:
+            return f"Write {override(found[1], [f'{found[2]}: {value}'])}"
         return (
             f"{name} cannot be the name of a setting: Hydra has no way to write its marks in one. Put it into "
             "a YAML file in a folder of your own, and add --config-dir DIR."

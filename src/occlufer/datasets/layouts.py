@@ -11,7 +11,7 @@ from pathlib import Path
 
 from occlufer import datasets
 from occlufer.datasets.base import FaceDataset, Layout
-from occlufer.types import DatasetError
+from occlufer.types import DatasetError, override
 
 _ENTRIES_SEEN = 2000  # of a folder; folders of images may hold hundreds of thousands
 _FOLDERS_SEEN = 40  # of those below a folder
@@ -85,10 +85,10 @@ def nearest_layout(folder: Path, option: str) -> str | None:
         return None  # it lies where it should: the fault is another
     for place, layout in near:
         if layout.option == option:
-            return f"Did you mean dataset.root={place}? That looks like {layout.title}."
+            return f"Did you mean {override('dataset.root', str(place))}? That looks like {layout.title}."
     for place, layout in near:
         if layout.option != option:
-            elsewhere = f" dataset.root={place}" if place != folder else ""
+            elsewhere = f" {override('dataset.root', str(place))}" if place != folder else ""
             return f"{place} looks like {layout.title}: say dataset={layout.option}{elsewhere}."
     return None
 

@@ -29,7 +29,7 @@ from occlufer.analysis.sections.recall import Recall
 from occlufer.analysis.sections.recovery import Recovery
 from occlufer.analysis.sections.runs import Runs
 from occlufer.analysis.sections.severity import Severity
-from occlufer.types import RunError
+from occlufer.types import RunError, override
 
 SECTIONS: tuple[type[Section], ...] = (
     Leads,
@@ -60,7 +60,8 @@ def make_sections(core: Core) -> list[Section]:
     """All sections of one study; raises `RunError` when it holds no run folder."""
     study = core.study
     if not study.found:
-        raise RunError(f"{study.folder} holds no run folder. Train something with study={study.name} first.")
+        first = override("study", study.name)
+        raise RunError(f"{study.folder} holds no run folder. Train something with {first} first.")
     return [section(core) for section in SECTIONS]
 
 
