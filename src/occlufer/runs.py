@@ -339,9 +339,9 @@ def find_runs(study: Path) -> list[Run]:
     check_study(study)
     runs = [Run(path.parent) for path in sorted(study.glob("*/config.yaml"))]
     if not runs:
+        first = override("study", study.name)
         raise RunError(
-            f"{study} holds no run folder (a folder with a config.yaml). Train something with "
-            f"{override('study', study.name)} first."
+            f"{study} holds no run folder (with a config.yaml). Train something with {first} first."
         )
     return runs
 
