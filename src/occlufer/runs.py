@@ -340,9 +340,7 @@ def find_runs(study: Path) -> list[Run]:
     runs = [Run(path.parent) for path in sorted(study.glob("*/config.yaml"))]
     if not runs:
         first = override("study", study.name)
-        raise RunError(
-            f"{study} holds no run folder (with a config.yaml). Train something with {first} first."
-        )
+        raise RunError(f"{study} holds no run folder. Train something with {first} first.")
     return runs
 
 
