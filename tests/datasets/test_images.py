@@ -4,6 +4,7 @@ import os
 import warnings
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -63,6 +64,24 @@ def test_fewer_bits_in_sixteen_are_not_taken_for_a_dark_picture(bits: int):
     image = decode_image(encoded(Image.fromarray(grey), "PNG"), where="x")[:, :, 0]
     assert np.abs(image[1:].astype(int) - ramp()[1:, :, 0]).max() <= 1
     assert image[0, 0] == 255
+
+
+@pytest.mark.parametrize("bits", [10, 12, 16])
+@pytest.mark.parametrize("ending", [".png", ".tiff"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_colours_of_more_than_eight_bits_are_scaled(bits: int, ending: str, channels: int):
+    """Pillow keeps their upper byte: twelve bits in sixteen would be all but black."""
+    colours = np.stack([ramp()[:, :, 0], ramp()[:, ::-1, 0], ramp()[::-1, :, 0]], axis=2)
+    deep = np.round(colours * ((2**bits - 1) / 255)).astype(np.uint16)
+    deep[0, 0] = 2**bits - 1
+    if channels == 4:
+        deep = np.dstack([deep, np.full(deep.shape[:2], 2**bits - 1, np.uint16)])
+    content = cv2.imencode(ending, deep[:, :, [2, 1, 0, 3][:channels]])[1].tobytes()
+    image = decode_image(content, where="x")
+    assert image.shape == (20, 30, 3)
+    assert np.abs(image[1:].astype(int) - colours[1:]).max() <= 1
+    with pytest.raises(ImageError):
+        decode_image(content[:-60], where="x")
 
 
 def test_transparent_pixels_are_laid_on_white():

@@ -18,6 +18,7 @@ from occlufer.occlusion.templates.own import (
     OwnMask,
     Picture,
     homography,
+    read_picture,
 )
 from occlufer.occlusion.templates.surgical import Surgical
 from occlufer.studies.placements import CentredPicture, SixPointMask
@@ -163,3 +164,24 @@ def test_bad_study_landmarks():
         CentredPicture(artwork=art, centre=[15], width=[1, 2, 3])
     with pytest.raises(ConfigError, match="centre must name landmarks"):
         CentredPicture(artwork=art, centre=[500], width=[1, 2])
+
+
+def test_a_large_picture_is_scaled_down_and_sits_where_it_did(tmp_path, make_face):
+    """49 megapixels took 79 s and gigabytes, as every pixel was softened in floating point."""
+    small = np.zeros((700, 700, 4), np.uint8)
+    small[100:600, 150:550] = (200, 120, 40, 255)
+    large = np.kron(small, np.ones((4, 4, 1), np.uint8))
+    places = {"upper_right": (150, 100), "nose": (350, 100), "upper_left": (550, 100),
+              "lower_right": (150, 500), "chin": (350, 600), "lower_left": (550, 500)}  # fmt: skip
+    templates = []
+    for name, picture, factor in (("small", small, 1), ("large", large, 4)):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), picture)
+        points = {point: (factor * x, factor * y) for point, (x, y) in places.items()}
+        mask = OwnMask(picture=str(tmp_path / f"{name}.png"), points=points)
+        templates.append(mask.template(next(iter(mask.shares))))
+    pixels, scale = read_picture(str(tmp_path / "large.png"))
+    assert pixels.shape == (2048, 2048, 4)
+    assert scale == pytest.approx(2800 / 2048)
+    assert set(np.unique(pixels[pixels[..., 3] > 200][:, 0])) <= {39.0, 40.0, 41.0}  # no colour of the ground
+    alike = [template.levels[0] for template in templates]
+    assert np.abs(alike[0].astype(float) - alike[1].astype(float)).mean() < 0.5

@@ -91,7 +91,7 @@ def test_a_transparent_picture_is_an_error_of_the_picture(tmp_path):
         OwnMask(picture=str(path), points=points)
     pixels[30, 40, 3] = 255
     cv2.imwrite(str(path), pixels)
-    assert read_picture(str(path)).shape == (60, 80, 4)
+    assert read_picture(str(path))[0].shape == (60, 80, 4)
     # One dot of it is seen, so that the picture can be read, but it covers nothing of a face.
     with pytest.raises(ConfigError, match="covers nothing of a frontal face"):
         check_covers({"occlusion": FaceMask(artwork=OwnMask(picture=str(path), points=points))})

@@ -33,6 +33,7 @@ _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"GIF8", b"II*\0", b"MM\0*", b"RIFF",
                b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")  # fmt: skip
 SIGNATURE_BYTES = 8
+_BITS_PER_SAMPLE, _ORIENTATION = 258, 274  # tags of TIFF and EXIF
 logging.getLogger("PIL").setLevel(logging.CRITICAL)  # it logs as errors what it also raises
 
 
@@ -50,9 +51,9 @@ def decode_image(
 ) -> UInt8Array:
     """Decode the bytes of an image file.
 
-    Transparent pixels are laid on white, so that what a file hides stays hidden; 16-bit grey is scaled to 8 bits, from
-    the 8, 10 or 12 bits that all its pixels fit into where they do; palette, grey, one-bit and CMYK become RGB; the
-    EXIF rotation is applied; of several frames the first counts.
+    Transparent pixels are laid on white, so that what a file hides stays hidden; 16 bits are scaled to 8, from the 8,
+    10 or 12 bits that all pixels fit into where they do; palette, grey, one-bit and CMYK become RGB; the EXIF rotation
+    is applied; of several frames the first counts.
 
     Args:
         content: a JPEG, PNG, BMP, GIF, TIFF, WebP or PNM file.
@@ -76,7 +77,7 @@ def decode_image(
                     reason = _size_problem(image.size, min_side, max_pixels)
                     if reason is None:
                         _load(image)
-                        return _to_rgb(_upright(image))
+                        return _to_rgb(_upright(_all_bits(image, content)))
             except Image.DecompressionBombError:
                 reason = f"more than {max_pixels:,} pixels; scale the image down first"
             except _UnknownRangeError as error:
@@ -126,6 +127,27 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
+def _all_bits(image: Image.Image, content: bytes) -> Image.Image:
+    """The image; colours of 16 bits, of which Pillow keeps the upper 8 alone, are decoded anew and scaled."""
+    bits = (
+        content[24]
+        if image.format == "PNG"
+        else max(getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,)))
+    )
+    if bits != 16 or image.mode not in ("RGB", "RGBA", "LA"):
+        return image
+    import cv2
+
+    deep = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if deep is None or deep.dtype != np.uint16 or deep.ndim != 3:
+        raise _UnknownRangeError("has colours of 16 bits that cannot be read; convert it to 8 bits first")
+    planes = [_eight_bits(part) for part in (deep[:, :, 2::-1], deep[:, :, 3:]) if part.size]
+    made = Image.fromarray(np.concatenate(planes, axis=2))
+    made.getexif().update({_ORIENTATION: image.getexif().get(_ORIENTATION, 1)})
+    made.format, made.info["exif"] = image.format, made.getexif().tobytes()
+    return made
+
+
 def _to_rgb(image: Image.Image) -> UInt8Array:
     if image.mode in ("F", "I") or image.mode.startswith("I;16"):
         grey = _sixteen_bits(image)
@@ -143,6 +165,10 @@ def _sixteen_bits(image: Image.Image) -> UInt8Array:
         raise _UnknownRangeError(
             "has pixels of 32 bits or more, whose range is not known; convert it to 8 or 16 bits first"
         )
+    return _eight_bits(values)
+
+
+def _eight_bits(values: NDArray[Any]) -> UInt8Array:
     # Cameras put 10 or 12 bits into 16: taken for 16, the face would be all but black.
     largest = next(most for most in (255, 1023, 4095, 65535) if values.max() <= most)
     eight: UInt8Array = np.round(values * (255 / largest)).astype(np.uint8)

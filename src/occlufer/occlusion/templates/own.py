@@ -18,7 +18,7 @@ from occlufer.occlusion.templates.artwork import Artwork, known_shares
 from occlufer.occlusion.templates.drawing import Canvas
 from occlufer.occlusion.templates.fabric import MASK_CANVAS
 from occlufer.occlusion.warp import Float64
-from occlufer.types import ConfigError, unknown_name
+from occlufer.types import ConfigError, UInt8Array, unknown_name
 
 MASK_POINTS: dict[str, tuple[float, float]] = {
     "upper_right": (-0.72, 0.43),
@@ -40,6 +40,7 @@ HEADSET_POINTS: dict[str, tuple[float, float]] = {
 }
 """The four points of a headset, seen from the front: the edges of its plate, and its border above and at the nose."""
 _MOST_PIXELS = 50_000_000
+_LARGEST_SIDE = 2048  # pixels; larger pictures are scaled down when they are read: templates have some 500
 _LEAST_ALPHA = 26  # of 255: a picture that is nowhere more opaque than a tenth covers nothing
 _HEADSET_CANVAS = Canvas(half_width=1.2, top=-0.9, bottom=0.7, resolution=200)
 
@@ -122,8 +123,12 @@ class Picture(Artwork):
 Points = tuple[tuple[float, float], ...]
 
 
-def read_picture(picture: str) -> Float64:
-    """Straight RGBA, float64 (h, w, 4), 0..255; `ConfigError` unless it is a PNG with alpha, not all transparent."""
+def read_picture(picture: str) -> tuple[Float64, float]:
+    """Straight RGBA, float64 (h, w, 4), 0..255, at most 2048 pixels a side, and how many of the file's each stands for.
+
+    Raises:
+        ConfigError: it is no PNG with alpha, transparent all over, or has more than 50 million pixels.
+    """
     path = Path(picture)
     if not path.is_file():
         raise ConfigError(f"There is no picture {path}. Give the path of a PNG with an alpha channel.")
@@ -142,8 +147,22 @@ def read_picture(picture: str) -> Float64:
             f"{path} is transparent all over (its alpha is {pixels[..., 3].max()} of 255 at most), and would cover "
             "nothing. Give a picture of an occluder on a transparent ground."
         )
+    scale = max(1.0, max(width, height) / _LARGEST_SIDE)
+    if scale > 1:
+        pixels = _scaled_down(np.asarray(pixels, np.uint8), scale)
     straight: Float64 = pixels[..., (2, 1, 0, 3)].astype(np.float64)
-    return straight
+    return straight, scale
+
+
+def _scaled_down(pixels: UInt8Array, scale: float) -> UInt8Array:
+    """A straight picture with alpha, uint8 (h, w, 4), by areas; what is transparent lends no colour to its edges."""
+    size = [max(1, round(side / scale)) for side in pixels.shape[1::-1]]
+    alpha = pixels[..., 3]
+    planes = [cv2.multiply(pixels[..., channel], alpha, scale=1 / 255) for channel in range(3)]
+    *colours, small = (cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in (*planes, alpha))
+    straight = np.stack(colours, axis=2) * (255 / np.maximum(small, 1))[..., None]
+    scaled: UInt8Array = np.dstack([np.minimum(straight, 255).round().astype(np.uint8), small])
+    return scaled
 
 
 def _stated_size(content: bytes) -> tuple[int, int] | None:
@@ -164,7 +183,8 @@ def checked_points(
     missing = [name for name in wanted if name not in points]
     if missing:
         raise ConfigError(f"{picture} lacks the points {', '.join(missing)}. Give x, y in pixels for each.")
-    height, width = read_picture(picture).shape[:2]
+    pixels, scale = read_picture(picture)
+    height, width = (round(side * scale) for side in pixels.shape[:2])
     found = []
     for name in wanted:
         numbers = [float(value) for value in points[name]]
@@ -230,7 +250,7 @@ def _pair(config: Path, section: str, key: str, text: str) -> tuple[float, float
 @functools.lru_cache(maxsize=64)
 def _mask_template(picture: str, points: Points) -> Template:
     target = np.array(list(MASK_POINTS.values()))
-    return _laid(read_picture(picture), homography(np.array(points), target), MASK_CANVAS)
+    return _laid(*read_picture(picture), homography(np.array(points), target), MASK_CANVAS)
 
 
 @functools.lru_cache(maxsize=16)
@@ -238,19 +258,19 @@ def _headset_template(picture: str, points: Points) -> Template:
     source = np.column_stack([np.array(points), np.ones(len(points))])
     affine = np.linalg.lstsq(source, np.array(list(HEADSET_POINTS.values())), rcond=None)[0].T
     matrix = np.vstack([affine, [0.0, 0.0, 1.0]])
-    return _laid(read_picture(picture), matrix, _HEADSET_CANVAS)
+    return _laid(*read_picture(picture), matrix, _HEADSET_CANVAS)
 
 
 @functools.lru_cache(maxsize=16)
 def _plain_template(picture: str) -> Template:
-    pixels = read_picture(picture)
+    pixels, _ = read_picture(picture)
     width = pixels.shape[1]
     rgb, alpha = pixels[..., :3].astype(np.float32), (pixels[..., 3] / 255).astype(np.float32)
     return Template.from_straight(rgb, alpha, (0.0, 0.0), float(width), body_HW=np.ones_like(alpha))
 
 
-def _laid(pixels: Float64, matrix: Float64, canvas: Canvas) -> Template:
-    """A straight RGBA picture on a canvas, by a matrix (3, 3) from its pixels to canonical coordinates."""
+def _laid(pixels: Float64, scale: float, matrix: Float64, canvas: Canvas) -> Template:
+    """A straight RGBA picture on a canvas, by a matrix (3, 3) from pixels of its file to canonical coordinates."""
     height, width = canvas.hw
     to_canvas = np.array(
         [
@@ -259,7 +279,7 @@ def _laid(pixels: Float64, matrix: Float64, canvas: Canvas) -> Template:
             [0, 0, 1],
         ]
     )
-    from_pixels = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])
+    from_pixels = np.array([[scale, 0, 0.5 * scale], [0, scale, 0.5 * scale], [0, 0, 1.0]])
     premultiplied = pixels.astype(np.float32)
     premultiplied[..., :3] *= premultiplied[..., 3:] / 255
     full = to_canvas @ matrix @ from_pixels
