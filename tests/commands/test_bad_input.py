@@ -253,8 +253,8 @@ def test_a_tree_that_is_not_what_it_should_be(run_command, tmp_path, edit, words
 def test_a_csv_that_is_not_what_it_should_be(run_command, tmp_path, edit, message):
     path = fake_fer2013.make_fake(tmp_path, layout="fer2013.csv", per_class=1)
     path.write_text("\n".join(edit(path.read_text(encoding="utf-8").splitlines())), encoding="utf-8")
+    words = ["dataset=fer2013", f"dataset.root={path}", "dataset.unreadable=error"]
     with pytest.raises(DatasetError, match=message):
-        words = ["dataset=fer2013", f"dataset.root={path}", "dataset.unreadable=error"]
         run_command("prepare", [*words, f"paths.outputs={tmp_path / 'o'}"])
 
 
