@@ -31,6 +31,7 @@ def add_attention(run: Run, *, n: int, seed: int, empty: int = 0) -> pd.DataFram
             drawn[rows["condition"] == "none"] = [0, 0.1, 0.05, 0.5, 0.35]
         rows[[f"{kind}_{region}" for region in REGIONS]] = drawn.astype(np.float32)
     rows.loc[: empty - 1, [f"mass_{region}" for region in REGIONS]] = np.nan
+    rows.loc[rows.index[::9], [f"untrained_{region}" for region in REGIONS]] = np.nan
     rows = rows.assign(method="Grad-CAM", layer="layer3", cells="6x6")[list(ATTENTION_COLUMNS)]
     rows.to_parquet(run.folder / "attention.parquet")
     (run.folder / "figures").mkdir(exist_ok=True)

@@ -21,6 +21,14 @@ from occlufer.runs import Run
 from occlufer.types import EXPRESSIONS, ConfigError, FloatArray, RunError, UInt8Array
 
 _BATCH = 64
+_COPIES = 8
+"""Untrained networks, each explained on an eighth of the faces: what one puts where hangs on its few random weights."""
+
+
+def _untrained(loaded: LoadedNetwork, *, seed: int) -> Attribution:
+    blank = untrained(loaded.description, seed=seed)
+    blank.network.to(next(loaded.network.parameters()).device)
+    return Attribution(blank)
 
 
 def check_explainable(data: FaceDataModule) -> None:
@@ -41,15 +49,13 @@ def explain(
         loaded: the network, on the device that it is to use.
         predictions: its rows, from `scoring.score`.
         most: test faces, the same ones in every run on the dataset; None for all.
-        seed: of the untrained copy of the network.
+        seed: of the untrained copies of the network.
 
     Returns:
         The rows of attention.parquet (see `occlufer.attention`), and a sheet of faces and their heat maps.
     """
     trained = Attribution(loaded)
-    blank = untrained(loaded.description, seed=seed)
-    blank.network.to(next(loaded.network.parameters()).device)
-    chance = Attribution(blank)
+    blanks = [_untrained(loaded, seed=1000 * seed + copy) for copy in range(_COPIES)]
     chosen = _chosen(data, most)
     tables, rows, names = [], [], []
     with progress("explaining") as update:
@@ -59,7 +65,7 @@ def explain(
             shown: list[tuple[UInt8Array, UInt8Array]] = []
             for start in range(0, len(chosen), _BATCH):
                 rendered = [faces.render(int(index), 0) for index in chosen[start : start + _BATCH]]
-                table, heat_BHW = _explained(rendered, of_condition, data, trained, chance)
+                table, heat_BHW = _explained(rendered, of_condition, data, trained, blanks)
                 tables.append(table.assign(condition=name))
                 shown += [
                     (face.occluded_HWC, overlay(face.occluded_HWC, heat_HW))
@@ -89,12 +95,14 @@ def _chosen(data: FaceDataModule, most: int | None) -> list[int]:
 
 def _explained(
     rendered: list[RenderedFace], predictions: pd.DataFrame, data: FaceDataModule, trained: Attribution,
-    chance: Attribution,
+    blanks: list[Attribution],
 ) -> tuple[pd.DataFrame, FloatArray]:  # fmt: skip
     image_BCHW = np.stack([data.image.to_array(face.occluded_HWC) for face in rendered])
     rows = predictions.loc[[face.key for face in rendered]]
     answers_B = rows["prediction"].to_numpy(dtype=np.int64)
-    heats = trained(image_BCHW, answers_B), chance(image_BCHW, answers_B)
+    heats = trained(image_BCHW, answers_B), np.zeros((len(image_BCHW), *data.image.hw), np.float32)
+    for copy, blank in enumerate(blanks):
+        heats[1][copy::_COPIES] = blank(image_BCHW[copy::_COPIES], answers_B[copy::_COPIES])
     shares: dict[str, list[FloatArray]] = {"mass": [], "untrained": [], "area": []}
     for place, face in enumerate(rendered):
         regions_RHW = regions(face)

@@ -70,7 +70,7 @@ class Attention(Section):
         keys = set.intersection(*({*part["key"]} for _, part in found))
         parts = {run.training: part[part["key"].isin(keys)].sort_values("key") for run, part in found}
         values = {training: _shares(part) for training, part in parts.items()}
-        mapped_N = ~np.any([np.isnan(shares).any(axis=(1, 2)) for shares in values.values()], axis=0)
+        mapped_N = ~np.any([np.isnan(shares[:, 0]).any(axis=1) for shares in values.values()], axis=0)
         first = found[0][1]
         whole = asdict(block) | {
             "train": train, "test": test, "faces": int(mapped_N.sum()), "without_map": int((~mapped_N).sum()),
@@ -87,7 +87,9 @@ class Attention(Section):
             rng=np.random.default_rng(BOOTSTRAP_SEED),
             resamples=self.core.resamples,
         )
-        means = _means(faces, {training: shares[mapped_N] for training, shares in values.items()})
+        means = _means(
+            faces, {training: shares[mapped_N] for training, shares in values.items()}, self.core.resamples
+        )
         return [whole | {"region": region} | _columns(means, place) for place, region in enumerate(REGIONS)]
 
     def opening(self) -> list[Any]:
@@ -107,7 +109,7 @@ class Attention(Section):
             lambda theme: attention_figure(rows, theme), f"attention{suffix}",
             "Bars of the share of the heat maps on each region; the table below holds the same numbers.",
             f"What speaks for the answers, by where it lies ({_method(rows)}). Area: its share of the picture. "
-            "Random weights: the same networks before any training.",
+            "Random weights: eight networks of the same kind before any training, each on its part of the faces.",
         )  # fmt: skip
         grid = attention_grid(rows)
         return [
@@ -155,18 +157,29 @@ def _shares(part: pd.DataFrame) -> NDArray[np.float64]:
     return part[columns].to_numpy(dtype=np.float64).reshape(len(part), len(_KINDS), len(REGIONS))
 
 
-def _means(faces: FaceBootstrap, values: Mapping[Training, NDArray[np.float64]]) -> Interval:
+def _means(faces: FaceBootstrap, values: Mapping[Training, NDArray[np.float64]], resamples: int) -> Interval:
     """Means over faces and trainings with their intervals, each (4, 5): the kinds, and mass minus untrained."""
     drawn = {}
-    count_B = faces.sums(np.ones((len(next(iter(values.values()))), 1)))
     for training, shares_N35 in values.items():
-        shares_N45 = np.concatenate([shares_N35, shares_N35[:, :1] - shares_N35[:, 1:2]], axis=1)
-        sums_B = faces.sums(shares_N45.reshape(len(shares_N45), -1)) / count_B
-        drawn[training] = shares_N45.mean(axis=0), sums_B.reshape(-1, *shares_N45.shape[1:])
+        # A map of random weights may be empty: such a face has no share in their mean, and keeps that of the network.
+        known = ~np.isnan(shares_N35)
+        whole, count = np.nan_to_num(shares_N35), np.maximum(known.sum(axis=0), 1)
+        sums_B = faces.sums(whole.reshape(len(whole), -1)) / np.maximum(
+            faces.sums(known.reshape(len(known), -1)), 1
+        )
+        drawn[training] = (
+            _with_difference(whole.sum(axis=0) / count),
+            _with_difference(sums_B.reshape(-1, *whole.shape[1:])),
+        )
     trainings = TrainingBootstrap(
-        in_order(values), rng=np.random.default_rng(BOOTSTRAP_SEED), resamples=len(count_B)
+        in_order(values), rng=np.random.default_rng(BOOTSTRAP_SEED), resamples=resamples
     )
     return percentile(*trainings.mix(drawn))
+
+
+def _with_difference(shares_35: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(..., 3, 5) -> (..., 4, 5): mass minus untrained is added."""
+    return np.concatenate([shares_35, shares_35[..., :1, :] - shares_35[..., 1:2, :]], axis=-2)
 
 
 def _columns(means: Interval, place: int) -> dict[str, float]:
@@ -228,6 +241,7 @@ def attention_figure(rows: pd.DataFrame, theme: Theme = LIGHT) -> Figure:
     drawn[0].invert_yaxis()
     drawn[0].set_xlim(0, 100)
     add_legend(figure, *drawn[0].get_legend_handles_labels(), theme)
+    figure.draw_without_rendering()  # the layout needs a second pass for the long names at its left
     return figure
 
 
