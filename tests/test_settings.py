@@ -34,8 +34,8 @@ from occlufer.types import ConfigError
 # Written by hand: what may differ between two runs of one design. Anything else must tell them apart.
 CANNOT_CHANGE_A_RESULT = {
     "paths.outputs", "paths.cache", "study", "published", "retry", "weights", "logger._target_", "logger.project",
-    "logger.mode", "logger.images", "names.dataset", "names.occlusion", "names.model", "loader.num_workers", "loader.pin_memory",
-    "landmarks.workers", "dataset.cache", "dataset.workers", "trainer.enable_progress_bar",
+    "logger.mode", "logger.images", "names.dataset", "names.occlusion", "names.model", "loader.num_workers",
+    "loader.pin_memory", "landmarks.workers", "dataset.cache", "dataset.workers", "trainer.enable_progress_bar",
 }  # fmt: skip
 MAY_BE_AVERAGED = {"seed", "fold", "conditions", "dataset.root"}
 ONLY_WITH_FOLDS = {"fold_count", "fold_seed"}
