@@ -143,7 +143,7 @@ class _Family:
             ratio = above.mean() / below.mean()
             values[place] = ratio, below.mean()
             first = places["plain"] if name == "recovery" else CLEAN
-            pool = pool_of(self._items, ("none", test), place, shared)
+            pool = pool_of(self._items, first, place, shared) if name == "recovery" else ""
             asked.append((place, Contrast(first, place, shared, above - ratio * below, pool)))
         found = effects([contrast for _, contrast in asked], self._units_N)
         return {
