@@ -17,7 +17,8 @@ A run folder `outputs/<study>/<run>/` holds
     metrics.json         {condition: {metric: value}}: a pure function of predictions.parquet
     figures/samples.png  some test faces under each condition
     attention.parquet    after `evaluate explain=true`, with figures/attention.png (`occlufer.attention`)
-    elsewhere/DATASET/   the same files of a test on another dataset (`occlufer evaluate run=RUN dataset=DATASET`)
+    elsewhere/DATASET/   the same files of a test on another dataset (`occlufer evaluate run=RUN dataset=DATASET`), and
+                         view.json, the view through which its faces were seen
     failure.json         only after an error: {error, message, when}
     run.json             written last; a run without it is unfinished
 """

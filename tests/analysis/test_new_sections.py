@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from scipy import stats
 from sklearn.metrics import balanced_accuracy_score, log_loss, precision_recall_fscore_support
 
@@ -330,3 +331,23 @@ def test_leads_come_with_their_numbers(tmp_path: Path) -> None:
     ]
     assert "100.0 % and 100.0 %" in found["numbers"][0]
     assert "1.694e+04" in found["numbers"][2]
+
+
+def test_another_view_in_test_than_in_training_is_a_lead(tmp_path: Path) -> None:
+    run = fakes_runs.make_run(tmp_path / "s", tests=("none",), n=140)
+    config = run.config() | {"view": {"_target_": "occlufer.data.view.FaceCrop", "margin": 0.2}}
+    (run.folder / "config.yaml").write_text(yaml.safe_dump(config))
+    rows = fakes_runs.make_predictions(90, tests=("none",), seed=5)
+    for name, view in (("same", config["view"]), ("wild", {"_target_": "occlufer.data.view.FullImage"})):
+        other = Run(run.folder / "elsewhere" / name)
+        other.folder.mkdir(parents=True)
+        other.write_predictions(rows)
+        other.write_json("view.json", view)
+    found = tables_of(make_sections(Core(load_study(tmp_path / "s"), resamples=5)))["leads"]
+    found = found[found["lead"].str.contains("view")]
+    assert found["lead"].tolist() == ["wild was seen through another view than the training"]
+    there, own = ((part["label"] == part["prediction"]).mean() for part in (rows, run.predictions()))
+    assert found["numbers"].tolist() == [
+        f"there FullImage(), in training FaceCrop(margin=0.2); on none, {100 * there:.1f} % classified correctly, "
+        f"{100 * own:.1f} % on its own faces"
+    ]

@@ -111,6 +111,7 @@ def test_evaluate_on_another_dataset_leaves_the_run_alone(run_command, inputs, t
     assert rows["covered_share"].isna().all()
     assert json.loads((there / "metrics.json").read_text())["as_is"]["n"] == len(rows)
     assert (there / "figures" / "samples.png").is_file()
+    assert json.loads((there / "view.json").read_text())["_target_"].startswith("occlufer.data.view.")
     assert {path: path.read_bytes() for path in before} == before
     assert [found.folder for found in find_runs(run.folder.parent)] == [run.folder]
     with pytest.raises(ConfigError, match="view= goes with dataset="):

@@ -73,6 +73,7 @@ def evaluate(run: Run, given: dict[str, Any], asked: dict[str, Any]) -> None:
             other = Run(run.folder / "elsewhere" / faces.name)
             record_scores(other, fresh, NoMirror())
             other.write_json("conditions.json", asked)
+            other.write_json("view.json", settings["view"])
             record_samples(other, data)
             if explained:
                 record_attention(other, *explained)

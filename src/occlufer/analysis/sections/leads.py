@@ -12,15 +12,17 @@ from occlufer.analysis.core.metrics import confusion, records
 from occlufer.analysis.core.scored import ScoredRun
 from occlufer.analysis.core.words import count, percent
 from occlufer.analysis.sections.base import Section
+from occlufer.analysis.sections.elsewhere import evaluations
 from occlufer.analysis.sections.parts import Entry, Grid
-from occlufer.types import EXPRESSIONS
+from occlufer.reading import read_json
+from occlufer.types import EXPRESSIONS, RunError
 
 _FEW = 5  # faces of a class below which nothing is said
 _DIVERGED = 3.0  # times the loss of answering all classes alike, ln 7
 
 
 class Leads(Section):
-    """Two classes exchanged, a class never answered, a loss that ran away."""
+    """Two classes exchanged, a class never answered, a loss that ran away, another view in test than in training."""
 
     anchor, title, nav = "leads", "Leads: what looks wrong", "Leads"
 
@@ -28,7 +30,7 @@ class Leads(Section):
         rows = [
             {"run": run.run.name, "lead": kind, "numbers": numbers}
             for run in self.core.study.runs
-            for kind, numbers in leads(run)
+            for kind, numbers in (*leads(run), *other_views(run))
         ]
         return {"leads": pd.DataFrame(rows)}
 
@@ -75,3 +77,35 @@ def leads(run: ScoredRun) -> Iterator[tuple[str, str]]:
                 "the training diverged",
                 f"{column} of the last epoch: {loss[-1]:.4g}; of the first: {loss[0]:.4g}",
             )
+
+
+def other_views(run: ScoredRun) -> Iterator[tuple[str, str]]:
+    """The same for each other dataset whose faces were seen through another view than the run's own."""
+    trained = run.config.get("view")
+    for name, rows in evaluations(run):
+        try:
+            seen = read_json(run.run.folder / "elsewhere" / name / "view.json")
+        except RunError:  # an evaluation of an earlier version
+            continue
+        if isinstance(rows, str) or not isinstance(trained, dict) or seen == trained:
+            continue
+        for condition, part in rows.groupby("condition", sort=False):
+            right = percent((part["label"] == part["prediction"]).mean())
+            own = run.rows(str(condition)) if condition in run.conditions else None
+            beside = (
+                ""
+                if own is None
+                else f", {percent((own['label'] == own['prediction']).mean())} on its own faces"
+            )
+            yield (
+                f"{name} was seen through another view than the training",
+                f"there {_told(seen)}, in training {_told(trained)}; on {condition}, {right} classified correctly"
+                f"{beside}",
+            )
+
+
+def _told(view: Any) -> str:
+    """A view for one line: the name of what builds it, and its settings."""
+    settings = dict(view) if isinstance(view, dict) else {"_target_": str(view)}
+    name = str(settings.pop("_target_", "?")).rsplit(".", 1)[-1]
+    return f"{name}({', '.join(f'{key}={value}' for key, value in settings.items())})"
