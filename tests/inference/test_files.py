@@ -172,3 +172,11 @@ def test_a_file_looks_nothing_up_outside_this_machine(tmp_path, monkeypatch):
     with pytest.raises(RunError, match="do not fit the network"):
         load_network(path)
     assert asked == [False]
+
+
+def test_waiting_threads_sleep(tmp_path):
+    """Else they hold the cores while the next face is looked for: twice the CPU time a face."""
+    loaded = small_network()
+    write_onnx(loaded.network, loaded.description, tmp_path / "n.onnx")
+    options = read_onnx(tmp_path / "n.onnx").session.get_session_options()
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"

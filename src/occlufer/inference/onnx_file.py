@@ -41,8 +41,11 @@ def read_onnx(path: Path, *, trusted: Sequence[str] = ()) -> OnnxNetwork:
 
     if not path.is_file():
         raise RunError(f"There is no network file {path}.")
+    options = onnxruntime.SessionOptions()
+    # Threads that wait by turning round would hold the cores while the next face is looked for.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises its own
         raise RunError(f"{path} is damaged, or no ONNX file ({error}).") from error
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)

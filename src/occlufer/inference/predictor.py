@@ -201,11 +201,9 @@ class Predictor:
         parts: list[FloatArray] = []
         for start in range(0, len(inputs), _BATCH):
             batch = np.stack(inputs[start : start + _BATCH])
-            found = _softmax(self.network.logits(batch))
-            if self.flip:
-                mirrored = _softmax(self.network.logits(np.ascontiguousarray(batch[..., ::-1])))
-                found = np.asarray((found + mirrored) / 2, np.float32)
-            parts.append(found)
+            shown = np.concatenate([batch, batch[..., ::-1]]) if self.flip else batch
+            found = _softmax(self.network.logits(shown))
+            parts.append(found.reshape(-1, len(batch), len(self.classes)).mean(axis=0))
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
 
 
