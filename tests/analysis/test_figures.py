@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from occlufer.analysis.core.study import load_study
 from occlufer.analysis.sections import drawing, study_tables
 from occlufer.analysis.sections.confusion import confusion_figure
 from occlufer.analysis.sections.curves import history_figure
+from occlufer.analysis.sections.effects import effects_figure
 from occlufer.analysis.sections.matrix import matrix_figure
 from occlufer.analysis.sections.recall import recall_figure
 from occlufer.types import EXPRESSIONS
@@ -31,7 +33,8 @@ def test_the_heat_map_prints_every_value(tables) -> None:
         for _, row in tables["matrix"].iterrows()
     }
     assert texts(figure.axes[0]) == expected
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["none", "mask", "headset"]
+    names = ["bare faces", "masked faces", "faces wearing a headset"]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == names
 
 
 def test_confusions_show_shares_of_the_true_class_and_counts(tables) -> None:
@@ -45,9 +48,9 @@ def test_confusions_show_shares_of_the_true_class_and_counts(tables) -> None:
 def test_recall_has_a_panel_a_train_condition_and_conditions_keep_their_colour(tables) -> None:
     figure = recall_figure(tables["recall"])
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
-        "trained on none",
-        "trained on mask",
-        "trained on headset",
+        "trained on bare faces",
+        "trained on masked faces",
+        "trained on faces wearing a headset",
     ]
     few = recall_figure(tables["recall"][tables["recall"]["test"] == "headset"])
     lines = [figure.axes[0].containers[2].lines[0], few.axes[0].containers[0].lines[0]]
@@ -56,8 +59,47 @@ def test_recall_has_a_panel_a_train_condition_and_conditions_keep_their_colour(t
 
 def test_history_tolerates_missing_columns(tables) -> None:
     figure = history_figure(tables["history"].drop(columns=["val_loss", "val_f1_macro"]))
-    assert len(figure.axes[0].lines) == 6
-    assert not figure.axes[1].lines
+    upper, lower = figure.axes[:3], figure.axes[3:]
+    assert [len(axes.lines) for axes in upper] == [2, 2, 2]
+    assert not any(axes.lines for axes in lower)
+
+
+def test_curves_tell_the_seeds_apart(tables) -> None:
+    figure = history_figure(tables["history"])
+    first = figure.axes[0]
+    assert len({line.get_color() for line in first.lines}) == 2
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["seed 0", "seed 1"]
+
+
+@pytest.mark.parametrize("width", [drawing.COLUMN, drawing.PAGE])
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7])
+def test_every_panel_keeps_its_tick_labels(count: int, width: float) -> None:
+    figure, axes, across = drawing.panels(count, 2.0, replace(drawing.LIGHT, width=width))
+    for panel in axes:
+        panel.plot([0, 1], [0, 1])
+    figure.draw_without_rendering()
+    assert len(axes) == count
+    assert all(label.get_visible() for panel in axes for label in panel.get_xticklabels())
+    assert all(label.get_visible() for panel in axes[::across] for label in panel.get_yticklabels())
+    assert figure.get_figwidth() <= width
+
+
+@pytest.mark.parametrize("width", [drawing.COLUMN, drawing.PAGE])
+def test_nothing_of_a_figure_lies_outside_of_its_paper(tables, width: float, tmp_path: Path) -> None:
+    """Names of conditions are long: the layout must see them as wide as they are printed."""
+    theme = replace(drawing.LIGHT, width=width)
+    effects = tables["effects"][tables["effects"]["family"] == "primary"]
+    for figure in (
+        effects_figure(effects, theme),
+        matrix_figure(tables["matrix"], "accuracy", theme),
+        recall_figure(tables["recall"], theme),
+        history_figure(tables["history"], theme),
+    ):
+        drawing.save(figure, tmp_path, "figure", kinds=("pdf",))
+        box = figure.get_tightbbox()
+        assert min(box.x0, box.y0) > -0.02
+        assert box.x1 < figure.get_figwidth() + 0.02
+        assert box.y1 < figure.get_figheight() + 0.02
 
 
 def test_saving_writes_the_three_formats_repeatably(tables, tmp_path: Path) -> None:

@@ -11,19 +11,23 @@ from typing import Any, ClassVar
 import jinja2
 import pandas as pd
 
+from occlufer.analysis.core.conditions import condition_order, is_partial
 from occlufer.analysis.core.core import MARGIN, Core
 from occlufer.analysis.core.metrics import records
+from occlufer.analysis.core.scores import of_block
 from occlufer.analysis.core.study import Study, load_study
-from occlufer.analysis.core.words import count
+from occlufer.analysis.core.words import count, joined, occluder_phrase
 from occlufer.analysis.run_figures import write_run_figures
 from occlufer.analysis.sections import drawing, make_sections, tables_of
 from occlufer.analysis.sections.base import Section
-from occlufer.analysis.sections.matrix import fold_metrics
-from occlufer.analysis.sections.parts import Details, Drawing, Facts, Files, Row
+from occlufer.analysis.sections.matrix import fold_metrics, matrix_grid
+from occlufer.analysis.sections.parts import Details, Drawing, Facts, Files, Grid, Row
 from occlufer.analysis.terminal import matrix_text
 from occlufer.files import atomic_path, write_text
 
 __all__ = ["Report", "matrix_text", "write_report"]
+
+_MOST_NAMED = 3  # occluders in the title
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +55,11 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the first screen says about one block."""
+    """What was found about one block: the answers of the first screen, its matrix, and further sentences."""
 
     title: str
+    answers: list[tuple[str, str]]
+    matrix: Grid
     findings: list[str]
     cautions: list[str]
 
@@ -91,12 +97,13 @@ def write_report(
     found, cautions = _findings(study, sections)
     drawn = write_run_figures(study, tables, folder / "figures", run_figures)
     page = _environment().get_template("report.html.j2").render(
-        study=study, found=found, cautions=cautions, lede=_lede(study),
+        study=study, question=_question(study), found=found, cautions=cautions, lede=_lede(study),
         sections=[
             (section, shown)
             for section in sections
             if (shown := _shown([*section.parts(), *_singles(section, drawn)], folder / "figures"))
         ],
+        further=bool(cautions or any(item.findings or item.cautions for item in found)),
         samples=_samples(study, folder / "figures"), csv_names=sorted([*paths, "metrics"]),
         terms=_terms(study, sections, tables),
     )  # fmt: skip
@@ -109,7 +116,8 @@ def _shown(parts: Sequence[Any], folder: Path) -> list[Any]:
     shown: list[Any] = []
     for part in parts:
         if isinstance(part, Drawing):
-            shown.append(_picture(part, folder))
+            picture = _picture(part, folder)
+            shown += [picture] if part.on_page else []
         elif isinstance(part, Row | Details):
             shown.append(replace(part, parts=_shown(part.parts, folder)))
         else:
@@ -142,6 +150,8 @@ def _findings(study: Study, sections: list[Section]) -> tuple[list[Found], list[
     found = [
         Found(
             block.title,
+            [answer for section in sections for answer in section.answers(block)],
+            matrix_grid(of_block(sections[0].core.matrix, block), "accuracy"),
             [sentence for section in sections for sentence in section.findings(block)],
             [sentence for section in sections for sentence in section.cautions(block)],
         )
@@ -167,6 +177,21 @@ def _samples(study: Study, folder: Path) -> tuple[str, str] | None:
                 temporary.write_bytes(content)
             return "data:image/png;base64," + base64.b64encode(content).decode("ascii"), run.run.name
     return None
+
+
+def _question(study: Study) -> str:
+    """What the study asks, as the title of the page."""
+    trains = {run.summary.condition for run in study.runs}
+    tests = condition_order(name for run in study.runs for name in run.conditions)
+    covers = [
+        occluder_phrase(name) for name in tests if name not in ("none", "as_is") and not is_partial(name)
+    ]
+    if not covers:
+        return "How well do networks read facial expressions?" if study.runs else study.name
+    under = joined(covers) if len(covers) <= _MOST_NAMED else f"{len(covers)} kinds of occlusion"
+    return f"How much of a facial expression can a network still read under {under}" + (
+        ", and what wins it back?" if len(trains) > 1 and "none" in trains else "?"
+    )
 
 
 def _lede(study: Study) -> str:
@@ -248,7 +273,8 @@ def _terms(study: Study, sections: list[Section], tables: dict[str, pd.DataFrame
 def _summary(study: Study, found: list[Found], cautions: list[str]) -> str:
     lines = []
     for item in found:
-        lines += [item.title, *(f"- {sentence}" for sentence in item.findings + item.cautions)]
+        answers = [f"{asked}: {answer}" for asked, answer in item.answers]
+        lines += [item.title, *(f"- {sentence}" for sentence in answers + item.findings + item.cautions)]
     lines += [f"- {sentence}" for sentence in cautions] if len(found) == 1 else cautions
     if not found:
         lines.append("No run of this study is finished: there is nothing to compare yet.")

@@ -5,17 +5,52 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from occlufer.analysis.core.conditions import dial
+
+# Condition -> how its faces are called, and what covers them, as the subject of a sentence.
 _NAMED = {
-    "none": "bare faces",
-    "mask": "masked faces",
-    "headset": "faces wearing a headset",
-    "mixed": "faces under mixed occlusion",
+    "none": ("bare faces", ""),
+    "mask": ("masked faces", "masks"),
+    "headset": ("faces wearing a headset", "headsets"),
+    "mixed": ("mixed faces", "mixtures"),
+    "random_erasing": ("faces with random boxes", "random boxes"),
+    "mask_or_headset": ("faces under a mask or a headset", "masks or headsets"),
+    "sunglasses": ("faces wearing sunglasses", "sunglasses"),
+    "ar_glasses": ("faces wearing AR glasses", "AR glasses"),
+    "gas_mask": ("faces wearing a gas mask", "gas masks"),
+    "as_is": ("faces as they are", ""),
+}
+
+
+# What may be added to a training, after a plus: `mixed+distillation`.
+_ADDED = {
+    "flips": "flips at test time",
+    "contrastive": "contrastive learning",
+    "occlusion_aware": "an occlusion-aware head",
 }
 
 
 def condition_phrase(name: str) -> str:
-    """`bare faces`, `masked faces`, `faces wearing a headset`; `faces under NAME` for any other condition."""
-    return _NAMED.get(name, f"faces under {name}")
+    """`bare faces`, `masked faces (dial at 0.5)`, `mixed faces with distillation`; `faces under NAME` without words."""
+    if name in _NAMED:
+        return _NAMED[name][0]
+    if "+" in name:
+        base, *added = name.split("+")
+        return f"{condition_phrase(base)} with {joined([_ADDED.get(item, item) for item in added])}"
+    occluder, severity = dial(name)
+    if occluder in _NAMED and occluder != name:
+        return f"{_NAMED[occluder][0]} (dial at {severity:g})"
+    return f"faces under {name}"
+
+
+def occluder_phrase(name: str) -> str:
+    """What covers the faces of a condition: `masks`, `headsets`; its name where it has no words."""
+    return (_NAMED.get(name) or ("", ""))[1] or name
+
+
+def sentence(text: str) -> str:
+    """The text with a capital first letter."""
+    return text[:1].upper() + text[1:]
 
 
 def count(number: int, noun: str) -> str:

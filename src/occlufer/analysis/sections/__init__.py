@@ -33,11 +33,11 @@ from occlufer.types import RunError, override
 
 SECTIONS: tuple[type[Section], ...] = (
     Leads,
+    Effects,
+    Recovery,
     Published,
     GridSearch,
     Matrix,
-    Effects,
-    Recovery,
     Elsewhere,
     Recall,
     Answers,

@@ -13,9 +13,9 @@ from occlufer.analysis.core.cells import by_cell
 from occlufer.analysis.core.metrics import recall_of, records
 from occlufer.analysis.core.statistics import exact_at_ends, interval, recall_interval
 from occlufer.analysis.core.study import Block
-from occlufer.analysis.core.words import percent, signed
+from occlufer.analysis.core.words import condition_phrase, percent, signed
 from occlufer.analysis.sections.base import Section
-from occlufer.analysis.sections.parts import Details, Entry, Grid, Text, bounds
+from occlufer.analysis.sections.parts import Details, Entry, Grid, Text, bounds, named
 from occlufer.types import EXPRESSIONS
 
 _MOST = 3  # confusions of each cell
@@ -53,10 +53,22 @@ class Answers(Section):
             return []
         words = "Recall rises also when a class is answered more often; precision then falls. Share: of all answers."
         parts: list[Any] = [Text(words)]
-        for place, ((train, test), rows) in enumerate(answers.groupby(["train", "test"], sort=False)):
-            title = f"Trained on {train}, tested on {test}"
-            parts.append(Details(title, [answers_grid(rows, title)], open=place == 0))
-        return [*parts, confused_grid(confused)] if len(confused) else parts
+        first, *others = [
+            answers_grid(
+                rows, f"Trained on {condition_phrase(str(train))}, tested on {condition_phrase(str(test))}"
+            )
+            for (train, test), rows in answers.groupby(["train", "test"], sort=False)
+        ]
+        parts.append(first)
+        if others:
+            parts.append(Details(f"The other trainings and conditions ({len(others)})", others))
+        if len(confused):
+            parts.append(
+                Details(
+                    f"The largest confusions in one direction ({len(confused)})", [confused_grid(confused)]
+                )
+            )
+        return parts
 
 
 def precision_of(matrices: ArrayLike) -> NDArray[np.float64]:
@@ -113,7 +125,7 @@ def answers_grid(rows: pd.DataFrame, caption: str) -> Grid:
 def confused_grid(rows: pd.DataFrame) -> Grid:
     """The largest confusions in one direction, cell by cell."""
     lines = [
-        [Entry(row["train"]), Entry(row["test"]), Entry(f"{row['truth']} → {row['answer']}"),
+        [*named(row["train"], row["test"]), Entry(f"{row['truth']} → {row['answer']}"),
          Entry(percent(row["share"])), Entry(percent(row["share_back"])), Entry(signed(row["excess"]))]
         for row in records(rows)
     ]  # fmt: skip

@@ -63,8 +63,12 @@ class Section:
         """What stands after the blocks."""
         return []
 
+    def answers(self, block: Block) -> list[tuple[str, str]]:
+        """What the first screen answers about one block: (what is asked, the answer) each."""
+        return []
+
     def findings(self, block: Block) -> list[str]:
-        """Sentences for the first screen."""
+        """Sentences on what else was found."""
         return []
 
     def cautions(self, block: Block) -> list[str]:

@@ -24,13 +24,12 @@ from occlufer.analysis.sections.base import Section
 from occlufer.analysis.sections.drawing import (
     MARKERS,
     NORMAL,
-    WIDTH,
     Theme,
     add_legend,
     panels,
     series_places,
 )  # fmt: skip
-from occlufer.analysis.sections.parts import Details, Drawing, Entry, Grid, Text, bounds
+from occlufer.analysis.sections.parts import Details, Drawing, Entry, Grid, Text, bounds, named
 from occlufer.runs import PROBABILITY_COLUMNS
 
 BINS = 15
@@ -225,7 +224,7 @@ def calibration_grid(rows: pd.DataFrame) -> Grid:
     """Rows of the calibration table."""
     suffixes = ["", "_scaled"] if rows["temperature"].notna().any() else [""]
     lines = [
-        [Entry(row["train"]), Entry(row["test"]), Entry(percent(row["confidence"])), Entry(percent(row["accuracy"])),
+        [*named(row["train"], row["test"]), Entry(percent(row["confidence"])), Entry(percent(row["accuracy"])),
          *(entry for suffix in suffixes for entry in _error_entries(row, suffix)),
          Entry(percent(row["answered_as_bare"]))]
         for row in records(rows)
@@ -282,7 +281,7 @@ def _curves(
 ) -> Figure:
     trains, tests = condition_order(table["train"]), condition_order(table["test"])
     places = series_places(tests)
-    figure, drawn = panels(len(trains), WIDTH, 2.5, theme)
+    figure, drawn, across_row = panels(len(trains), 2.5, theme)
     marks: dict[str, Any] = {}
     for axes, train in zip(drawn, trains, strict=True):
         if diagonal:
@@ -293,10 +292,11 @@ def _curves(
                 100 * rows[x], 100 * rows[y], MARKERS[places[test] % len(MARKERS)] + "-", markersize=3,
                 linewidth=1.1, color=theme.series[places[test] % len(theme.series)],
             )  # fmt: skip
-            marks.setdefault(f"tested on {test}", line)
-        axes.set_title(f"trained on {train}", loc="left", fontsize=NORMAL, color=theme.ink)
+            marks.setdefault(f"tested on {condition_phrase(test)}", line)
+        axes.set_title(f"trained on {condition_phrase(train)}", loc="left", fontsize=NORMAL, color=theme.ink)
         axes.set_xlabel(across)
         axes.grid(color=theme.rule, linewidth=0.6)
-    drawn[0].set_ylabel(up)
+    for axes in drawn[::across_row]:
+        axes.set_ylabel(up)
     add_legend(figure, list(marks.values()), list(marks), theme)
     return figure

@@ -17,7 +17,7 @@ from occlufer.analysis.core.paired import clustered_test, paired_test
 from occlufer.analysis.core.statistics import difference, holm
 from occlufer.analysis.core.study import Block
 from occlufer.analysis.core.trainings import Training, in_order
-from occlufer.analysis.core.words import count, p_value, points, signed
+from occlufer.analysis.core.words import condition_phrase, count, p_value, points, signed
 from occlufer.analysis.sections.base import Section
 from occlufer.analysis.sections.parts import (
     Details,
@@ -166,8 +166,9 @@ def comparisons_grid(comparisons: pd.DataFrame, kind: str) -> Grid:
     for _, row in comparisons[comparisons["kind"] == kind].iterrows():
         first, second = (_side(row, suffix, kind) for suffix in ("first", "second"))
         where = {"cover": row["train_first"], "train": row["test_first"], "own": "own"}[kind]
+        place = where if kind == "own" else condition_phrase(where)
         rows.append([
-            Entry(str(where)), Entry(f"{first} → {second}"), Entry(str(row["seed"])), Entry(fold_text(row["fold"])),
+            Entry(place), Entry(f"{first} → {second}"), Entry(str(row["seed"])), Entry(fold_text(row["fold"])),
             Entry(f"{100 * row['accuracy_first']:.1f} → {100 * row['accuracy_second']:.1f}"),
             Entry(signed(row["difference"]), points(row["low"], row["high"])),
             Entry(f"{row['only_first_right']} / {row['only_second_right']}"),
@@ -206,4 +207,4 @@ def _odds_bounds(row: Any) -> str:
 
 
 def _side(row: Any, suffix: str, kind: str) -> str:
-    return str(row[f"train_{suffix}"] if kind == "train" else row[f"test_{suffix}"])
+    return condition_phrase(row[f"train_{suffix}"] if kind == "train" else row[f"test_{suffix}"])

@@ -15,6 +15,7 @@ from occlufer.analysis.core.cells import Counted, by_cell
 from occlufer.analysis.core.conditions import condition_order
 from occlufer.analysis.core.scores import BLOCK
 from occlufer.analysis.core.study import Block
+from occlufer.analysis.core.words import condition_phrase
 from occlufer.analysis.sections.base import Section, slug
 from occlufer.analysis.sections.drawing import (
     LIGHT,
@@ -51,8 +52,9 @@ class Confusion(Section):
     def _drawing(self, rows: pd.DataFrame, train: str, suffix: str) -> Drawing:
         return Drawing(
             lambda theme: confusion_figure(rows, theme), f"confusion_{slug(train)}{suffix}",
-            f"Confusion matrices of the networks trained on {train}; confusion.csv holds the counts.",
-            f"Trained on {train}. Upper number and shade: per cent of the true class; below: faces, all trainings.",
+            f"Confusion matrices of the networks trained on {condition_phrase(train)}; confusion.csv holds the counts.",
+            f"Trained on {condition_phrase(train)}. Upper number and shade: per cent of the true class; below: faces, "
+            "all trainings.",
             least=820, scale=1.5,
         )  # fmt: skip
 
@@ -104,12 +106,13 @@ def confusion_figure(confusion: pd.DataFrame, theme: Theme = LIGHT) -> Figure:
     `confusion` holds the rows of one block and train condition of `tables.confusion_table`.
     """
     tests = condition_order(confusion["test"])
-    across = min(3, len(tests))
-    figure, drawn = panels(len(tests), 2.1 * across + 0.9, 2.65, theme)
+    figure, drawn, across = panels(len(tests), 2.65, theme, each=2.08)
     for axes, test in zip(drawn, tests, strict=True):
         rows = confusion[confusion["test"] == test].set_index("truth").loc[list(EXPRESSIONS)]
         _draw_counts(axes, rows[[f"as_{name}" for name in EXPRESSIONS]].to_numpy(), theme)
-        axes.set_title(f"tested on {test}", loc="left", fontsize=SMALL + 0.5, color=theme.ink)
+        axes.set_title(
+            f"tested on {condition_phrase(test)}", loc="left", fontsize=SMALL + 0.5, color=theme.ink
+        )
         axes.set_xlabel("predicted")
     for axes in drawn[::across]:
         axes.set_ylabel("true expression")

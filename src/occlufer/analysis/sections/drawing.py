@@ -24,14 +24,19 @@ from numpy.typing import NDArray
 from occlufer.analysis.core.conditions import condition_order
 from occlufer.files import atomic_path
 
-WIDTH = 7.2
+COLUMN, PAGE = 3.5, 7.16
+"""Widths of a column and of two, inches, as IEEE's journals have them."""
+DPI = 300
 SMALL, NORMAL = 7.0, 8.5
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
 
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """Colours of one appearance. `series` follows the conditions: none first, then mask, headset, others."""
+    """Colours of one appearance, and the width to draw for (inches).
+
+    `series` follows the conditions: none first, then mask, headset, others.
+    """
 
     name: str
     paper: str
@@ -40,6 +45,7 @@ class Theme:
     rule: str
     series: tuple[str, ...]
     ramp: tuple[str, ...]
+    width: float = PAGE
 
     @property
     def colormap(self) -> Colormap:
@@ -69,10 +75,8 @@ DARK = Theme(
 def save(
     figure: Figure, folder: Path, name: str, *, kinds: Sequence[str] = ("svg", "pdf", "png")
 ) -> list[Path]:
-    """Write `name.svg`, `name.pdf` and `name.png` (200 dpi), or the `kinds` of them, atomically; returns the paths."""
-    # The layout is solved once, not again for each format.
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    """Write `name.svg`, `name.pdf` and `name.png` (300 dpi), or the `kinds` of them, atomically; returns the paths."""
+    _fix_layout(figure)
     paths = [folder / f"{name}.{kind}" for kind in kinds]
     for path in paths:
         with atomic_path(path) as temporary:
@@ -82,7 +86,14 @@ def save(
 
 def data_uri(figure: Figure) -> str:
     """The figure as an inline SVG image, `data:image/svg+xml;base64,...`."""
+    _fix_layout(figure)
     return svg_uri(_render(figure, "svg"))
+
+
+def _fix_layout(figure: Figure) -> None:
+    """Solve the layout once for all formats, at a resolution at which words are as wide as in print."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
 
 
 def svg_uri(content: bytes) -> str:
@@ -95,14 +106,14 @@ def _render(figure: Figure, kind: str) -> bytes:
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "occlufer", "pdf.fonttype": 42}):
-        figure.savefig(buffer, format=kind, dpi=200, metadata=metadata, facecolor=figure.get_facecolor())
+        figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata, facecolor=figure.get_facecolor())
     return buffer.getvalue()
 
 
 def bare(width: float, height: float, theme: Theme) -> Figure:
     """An empty figure, inches."""
     layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06, wspace=0.01)
-    return Figure(figsize=(width, height), facecolor=theme.paper, layout=layout)
+    return Figure(figsize=(width, height), dpi=DPI, facecolor=theme.paper, layout=layout)
 
 
 def series_places(conditions: Sequence[str]) -> dict[str, int]:
@@ -125,7 +136,8 @@ def style_axes(axes: Axes, theme: Theme) -> None:
 def add_legend(figure: Figure, handles: Sequence[Any], labels: Sequence[Any], theme: Theme) -> None:
     """A legend in a row below the axes; nothing without handles."""
     if handles:
-        figure.legend(handles, labels, loc="outside lower left", ncols=min(4, len(labels)), frameon=False,
+        most = 4 if theme.width > COLUMN else 2
+        figure.legend(handles, labels, loc="outside lower left", ncols=min(most, len(labels)), frameon=False,
                       labelcolor=theme.ink, fontsize=SMALL + 0.5)  # fmt: skip
 
 
@@ -138,25 +150,29 @@ def single(width: float, height: float, theme: Theme) -> tuple[Figure, Axes]:
 
 
 def panels(
-    count: int, width: float, height: float, theme: Theme, *, across: int = 3
-) -> tuple[Figure, list[Axes]]:
-    """A figure of panels with shared axes, `across` a row; every lowest panel of a column keeps its tick labels.
+    count: int, height: float, theme: Theme, *, each: float | None = None
+) -> tuple[Figure, list[Axes], int]:
+    """A figure of panels with shared axes, its rows as full as can be; every panel keeps its tick labels below.
 
     Args:
-        width: of the figure, inches.
         height: of one row, inches.
+        each: width of a panel, inches; None: the panels share the theme's width.
+
+    Returns:
+        The figure, its panels, and how many of them a row has.
     """
-    across = min(across, count)
-    down = math.ceil(count / across)
-    figure = bare(width, height * down + 0.5, theme)
+    most = 3 if theme.width > (COLUMN + PAGE) / 2 else 1
+    down = math.ceil(count / most)
+    across = math.ceil(count / down)
+    width = theme.width if across > 1 or most == 1 else 0.62 * theme.width
+    figure = bare(min(theme.width, each * across + 0.9) if each else width, height * down + 0.5, theme)
     found = list(figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel())
     for axes in found[:count]:
         style_axes(axes, theme)
+        axes.tick_params(labelbottom=True)
     for axes in found[count:]:
         axes.set_visible(False)
-    for axes in found[max(0, count - across) : count]:
-        axes.tick_params(labelbottom=True)
-    return figure, found[:count]
+    return figure, found[:count], across
 
 
 def shade(axes: Axes, shares: NDArray[np.float64], theme: Theme) -> None:

@@ -17,13 +17,25 @@ from occlufer.analysis.core.effects import Contrast, Place, contrast_between, ef
 from occlufer.analysis.core.metrics import records
 from occlufer.analysis.core.statistics import holm
 from occlufer.analysis.core.study import Block
-from occlufer.analysis.core.words import condition_phrase, count, p_value, percent, points, signed
+from occlufer.analysis.core.words import (
+    condition_phrase,
+    count,
+    joined,
+    occluder_phrase,
+    p_value,
+    percent,
+    points,
+    sentence,
+    signed,
+)
 from occlufer.analysis.sections.base import Section
-from occlufer.analysis.sections.drawing import NORMAL, WIDTH, Theme, single
-from occlufer.analysis.sections.parts import Details, Drawing, Entry, Grid, Text
+from occlufer.analysis.sections.drawing import COLUMN, MARKERS, NORMAL, Theme, add_legend, single, style_axes
+from occlufer.analysis.sections.parts import Details, Drawing, Entry, Grid, Text, resampled_words
 
 ALPHA = 0.05
 _FEW_DF = 3
+_FEW_PEOPLE = 20
+_FEW_TRAININGS = 5  # below which little is known of how trainings spread
 
 
 class Effects(Section):
@@ -57,7 +69,7 @@ class Effects(Section):
             Drawing(
                 lambda theme: effects_figure(primary, theme), f"effects{self.core.suffix(block)}",
                 "Differences in points with intervals; the table below holds the same numbers.",
-                "Difference in accuracy, points, with 95 % intervals over people or faces and trainings.",
+                "Difference in accuracy, points, with 95 % intervals over people or faces and trainings.", least=600,
             ),
             effects_grid(primary),
         ] if len(primary) else []  # fmt: skip
@@ -66,25 +78,21 @@ class Effects(Section):
             parts.append(Details(f"Exploratory contrasts ({len(others)})", [effects_grid(others)]))
         return parts
 
-    def findings(self, block: Block) -> list[str]:
+    def answers(self, block: Block) -> list[tuple[str, str]]:
         rows = self.of("effects", block)
-        margin = self.core.margin
-        return (
-            [_sentence(row, margin) for row in records(rows[rows["family"] == "primary"])]
-            if len(rows)
-            else []
-        )
+        primary = records(rows[rows["family"] == "primary"]) if len(rows) else []
+        kinds = {row["kind"] for row in primary}
+        first = next((kind for kind in ("cover", "own", "train") if kind in kinds), None)
+        asked = [row for row in primary if row["kind"] == first]
+        if not asked:
+            return []
+        sure = _how_sure(asked, self.matrix(block), self.core.margin)
+        return [("What is lost", " ".join(map(_sentence, asked))), ("How sure", sure)]
 
     def cautions(self, block: Block) -> list[str]:
         rows = self.of("effects", block)
-        if not len(rows):
-            return []
-        primary = rows[rows["family"] == "primary"]
-        return [
-            "p values: crossed random effects of people (or faces) and trainings, Holm-corrected within the primary "
-            "family of this network and dataset.",
-            *(_spread_caution(primary) if len(primary) else []),
-        ]
+        primary = rows[rows["family"] == "primary"] if len(rows) else rows
+        return _spread_caution(primary) if len(primary) else []
 
     def terms(self) -> list[tuple[str, str]]:
         return [(
@@ -182,31 +190,22 @@ def _contrasts(items: list[Counted]) -> Iterator[tuple[str, str, Place, Place]]:
         yield "own", "primary" if alone else "exploratory", (one, one), (two, two)
 
 
-def _verdict(row: dict[str, Any], margin: float) -> str:
-    if row["p_holm"] < ALPHA:
-        return ""
-    if row["p_equivalent_holm"] < ALPHA:
-        return f": equivalent within {_size(margin)} points"
-    adjusted = " after adjusting for all contrasts" * (row["p"] < ALPHA)
-    missed = f"a difference below {_size(row['detectable'])} points would often be missed here"
-    return f": undecided{adjusted}, as {missed}"
-
-
-def _sentence(row: dict[str, Any], margin: float) -> str:
+def _sentence(row: dict[str, Any]) -> str:
     change = row["difference"]
     size = f"{signed(abs(change)).removeprefix('+')} points"
-    p = f"p {p_value(row['p_holm'])}" if row["p_holm"] < 0.001 else f"p = {p_value(row['p_holm'])}"
-    numbers = (
-        f"from {percent(row['accuracy_first'])} to {percent(row['accuracy_second'])} (95 % interval of the change "
-        f"{points(row['low'], row['high'])}; {p}; {count(row['trainings'], 'training')}){_verdict(row, margin)}."
-    )
+    low, high = (-row["high"], -row["low"]) if change < 0 else (row["low"], row["high"])
+    between = f"95 % interval {100 * low:.1f} to {100 * high:.1f}".replace("-", "−")
+    numbers = f"from {percent(row['accuracy_first'])} to {percent(row['accuracy_second'])} ({between})."
     train, test = (condition_phrase(row[f"{side}_second"]) for side in ("train", "test"))
     if row["kind"] == "cover":
-        verb = "lose" if change < 0 else "gain"
-        return f"Networks trained on bare faces {verb} {size} on {test}, {numbers}"
+        verb = "cut" if change < 0 else "raise"
+        return (
+            f"{sentence(occluder_phrase(row['test_second']))} {verb} the accuracy of networks trained on bare faces by "
+            f"{size}, {numbers}"
+        )
     if row["kind"] == "train":
-        verb = "wins back" if change > 0 else "loses another"
-        return f"Training on {train} {verb} {size} on {test}, {numbers}"
+        verb = "raises" if change > 0 else "lowers"
+        return f"Training on {train} instead of bare faces {verb} accuracy on {test} by {size}, {numbers}"
     less = "less" if change < 0 else "more"
     return (
         f"Networks trained and tested on {train} reach {size} {less} than those trained and tested on "
@@ -214,13 +213,57 @@ def _sentence(row: dict[str, Any], margin: float) -> str:
     )
 
 
+def _how_sure(rows: list[dict[str, Any]], matrix: pd.DataFrame, margin: float) -> str:
+    """Verdicts of the tests, and what they rest on."""
+    people = matrix["people"].iloc[0]
+    chance = f"other {'faces' if pd.isna(people) else 'people'} and other trainings would make by chance"
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(_verdict(row, margin), []).append(row)
+    parts = []
+    for verdict, found in groups.items():
+        names = joined([condition_phrase(row["test_second"]) for row in found])
+        of = "" if len(groups) == 1 else f" on {names}"
+        what = f"The difference{of} is" if len(found) == 1 else f"The differences{of} are"
+        if verdict == _SHOWN:
+            p = max(row["p_holm"] for row in found)
+            parts.append(f"{what} larger than {chance} (p {'' if p < 0.001 else '= '}{p_value(p)}).")
+        else:
+            parts.append(f"{what} {verdict}.")
+    if pd.notna(people) and people < _FEW_PEOPLE:
+        parts.append("With so few people the intervals are still too narrow.")
+    trainings = min(row["trainings"] for row in rows)
+    basis = f"This rests on {resampled_words(matrix).removeprefix('the ')} and {count(trainings, 'training')}"
+    basis += " of each network"
+    if trainings == 1:
+        basis += ", so how much another training would differ is not known"
+    elif trainings < _FEW_TRAININGS:
+        basis += ", which is little to tell how far other trainings would differ"
+    return " ".join([*parts, f"{basis}."])
+
+
+_SHOWN = "shown"
+
+
+def _verdict(row: dict[str, Any], margin: float) -> str:
+    if row["p_holm"] < ALPHA:
+        return _SHOWN
+    if row["p_equivalent_holm"] < ALPHA:
+        return f"equivalent within {_size(margin)} points"
+    return "not shown to be more than chance"
+
+
 def _question(row: dict[str, Any]) -> tuple[str, str]:
     """Which two things are compared, and where."""
+    named = {
+        name: condition_phrase(value) for name, value in row.items() if name.startswith(("train_", "test_"))
+    }
     if row["kind"] == "cover":
-        return f"{row['test_first']} → {row['test_second']}", f"trained on {row['train_first']}"
-    if row["kind"] == "train":
-        return f"{row['train_first']} → {row['train_second']}", f"tested on {row['test_first']}"
-    return f"{row['train_first']} → {row['train_second']}", "each trained and tested on its own"
+        return f"{named['test_first']} → {named['test_second']}", f"trained on {named['train_first']}"
+    where = (
+        f"tested on {named['test_first']}" if row["kind"] == "train" else "each trained and tested on its own"
+    )
+    return f"{named['train_first']} → {named['train_second']}", where
 
 
 def effects_grid(effects: pd.DataFrame) -> Grid:
@@ -246,17 +289,31 @@ def effects_grid(effects: pd.DataFrame) -> Grid:
 
 
 def effects_figure(effects: pd.DataFrame, theme: Theme) -> Figure:
-    """Forest plot: one line a contrast."""
+    """Forest plot: one line a contrast, its accuracies on the right."""
     rows = records(effects)
-    figure, axes = single(0.8 * WIDTH, 0.6 + 0.36 * len(rows), theme)
+    figure, axes = single(theme.width, 0.9 + 0.36 * len(rows), theme)
+    kinds = {"cover": (2, "what an occluder costs"), "train": (1, "what training under occlusion changes"),
+             "own": (0, "each on its own condition")}  # fmt: skip
+    marks = {}
     for place, row in enumerate(rows):
         value, low, high = (100 * row[name] for name in ("difference", "low", "high"))
-        colour = theme.series[{"cover": 2, "train": 1, "own": 3}[row["kind"]]]
-        axes.errorbar(value, -place, xerr=[[value - low], [high - value]], fmt="o", markersize=4, elinewidth=1.2,
-                      color=colour)  # fmt: skip
+        series, words = kinds[row["kind"]]
+        marks[words] = axes.errorbar(value, -place, xerr=[[value - low], [high - value]], fmt=MARKERS[series],
+                                     markersize=4.5, elinewidth=1.4, color=theme.series[series])  # fmt: skip
     axes.axvline(0, color=theme.muted, linewidth=0.8)
     axes.set_yticks([-place for place in range(len(rows))], ["\n".join(_question(row)) for row in rows])
     axes.set_ylim(-len(rows) + 0.4, 0.6)
+    # Intervals of two trainings that disagree reach beyond any accuracy.
+    axes.set_xlim(max(axes.get_xlim()[0], -100), min(axes.get_xlim()[1], 100))
     axes.grid(axis="x", color=theme.rule, linewidth=0.6)
     axes.set_xlabel("difference in accuracy, points", fontsize=NORMAL)
+    if theme.width > COLUMN:
+        numbers = [
+            f"{100 * row['accuracy_first']:.1f} → {100 * row['accuracy_second']:.1f} %" for row in rows
+        ]
+        right = axes.twinx()
+        style_axes(right, theme)
+        right.set_yticks([-place for place in range(len(rows))], numbers)
+        right.set_ylim(axes.get_ylim())
+    add_legend(figure, list(marks.values()), list(marks), theme)
     return figure

@@ -147,7 +147,11 @@ def elsewhere_grid(rows: pd.DataFrame) -> Grid:
         faces = (
             "" if pd.isna(row["people"]) else count(int(row["people"]), "person").replace("persons", "people")
         )
-        line = [Entry(row["other"], row["test"]), Entry(row["train"]), Entry(str(row["n"]), faces)]
+        line = [
+            Entry(row["other"], condition_phrase(row["test"])),
+            Entry(condition_phrase(row["train"])),
+            Entry(str(row["n"]), faces),
+        ]
         for name in ("accuracy", "f1_macro"):
             line.append(Entry(percent(row[name]), bounds(row[f"{name}_low"], row[f"{name}_high"])))
         gap = "" if np.isnan(row["gap"]) else points(row["gap_low"], row["gap_high"])

@@ -17,7 +17,7 @@ from occlufer.analysis.core.metrics import (
 from occlufer.analysis.core.scores import BLOCK, scores_table
 from occlufer.analysis.core.study import Block, Study
 from occlufer.analysis.core.trainings import spread_words
-from occlufer.analysis.core.words import condition_phrase, count, joined, percent
+from occlufer.analysis.core.words import condition_phrase, percent
 from occlufer.analysis.sections.base import Section
 from occlufer.analysis.sections.drawing import (
     LIGHT,
@@ -33,8 +33,6 @@ from occlufer.analysis.sections.parts import (
     Entry,
     Files,
     Grid,
-    Row,
-    Text,
     bounds,
     fold_text,
     resampled_words,
@@ -42,35 +40,28 @@ from occlufer.analysis.sections.parts import (
 )
 
 _NAMES = {"accuracy": "Accuracy", "f1_macro": "Macro F1"}
-_FEW_TRAININGS = 3
-_FEW_PEOPLE = 20
 
 
 class Matrix(Section):
     """Accuracy and macro F1 of every train and test condition, and all metrics of every run."""
 
-    anchor, title, nav = "matrix", "Train condition × test condition", "Train × test"
+    anchor, title, nav = "matrix", "Macro F1, and all metrics", "Macro F1, all metrics"
     lasting = ("matrix", "scores")
 
     def make_tables(self) -> dict[str, pd.DataFrame]:
         return {"matrix": self.core.matrix, "scores": self.core.scores}
 
-    def opening(self) -> list[Any]:
-        return [Text("Down: what covered the faces in training. Across: what covers the test faces, the same ones in "
-                     "every column. Cells where both agree are shaded in the tables.")]  # fmt: skip
-
     def block_parts(self, block: Block) -> list[Any]:
         matrix, suffix = self.matrix(block), self.core.suffix(block)
         pictures = [self._picture(matrix, metric, suffix) for metric in _NAMES]
         scores = Details("All metrics of every run", [scores_grid(self.of("scores", block))])
-        return [Row(pictures), Row([matrix_grid(matrix, metric) for metric in _NAMES]), scores]
+        return [*pictures, matrix_grid(matrix, "f1_macro"), scores]
 
     def _picture(self, matrix: pd.DataFrame, metric: str, suffix: str) -> Drawing:
         name = _NAMES[metric]
         return Drawing(
             lambda theme: matrix_figure(matrix, metric, theme), f"matrix_{metric}{suffix}",
-            f"Heat map of {name}; the table below holds the same numbers.",
-            f"{name}: rows are train conditions, columns test conditions.", scale=1.2,
+            f"Heat map of {name}.", f"{name}: rows are train conditions, columns test conditions.", on_page=False,
         )  # fmt: skip
 
     def closing(self) -> list[Any]:
@@ -79,15 +70,8 @@ class Matrix(Section):
 
     def findings(self, block: Block) -> list[str]:
         rows = records(self.matrix(block))
-        own = [f"{percent(row['accuracy_mean'])} on {condition_phrase(row['test'])}"
-               for row in rows if row["train"] == row["test"]]  # fmt: skip
         majority = percent(rows[0]["majority_accuracy"])
-        sentences = [
-            f"Trained and tested on the same condition, accuracy was {joined(own)} "
-            f"({count(rows[0]['n'], 'test face')}; "
-            f"always answering the largest class would reach {majority})."
-        ] if own else []  # fmt: skip
-        return sentences + [
+        return [
             f"Trained on {condition_phrase(row['train'])}, networks are no better on "
             f"{condition_phrase(row['test'])} ({percent(row['accuracy_mean'])}) than always answering the largest "
             f"class ({majority})."
@@ -96,37 +80,12 @@ class Matrix(Section):
         ]
 
     def cautions(self, block: Block) -> list[str]:
-        return people_caution(self.matrix(block)) + few_trainings_caution(self.matrix(block))
-
-
-def few_trainings_caution(matrix: pd.DataFrame) -> list[str]:
-    """What few seeds or folds leave unknown."""
-    sentences = []
-    few, folds = int(matrix["trainings"].min()), int(matrix["folds"].max()) > 0
-    noun = "fold" if folds else "seed"
-    if few == 1:
-        where = "Every cell rests" if int(matrix["trainings"].max()) == 1 else "Some cells rest"
-        sentences.append(
-            f"{where} on one {noun} only: how much a second training would differ is not known, and the intervals "
-            "tell of other test faces, not of other trainings."
-        )
-    elif few < _FEW_TRAININGS:
-        sentences.append(f"With {few} {noun}s a cell, the spread over trainings is known only roughly.")
-    if folds:
-        sentences.append(
+        if not self.matrix(block)["folds"].max():
+            return []
+        return [
             "Folds of one split share most of their training faces, so their spread is narrower than that of trainings "
             "on fresh data."
-        )
-    return sentences
-
-
-def people_caution(matrix: pd.DataFrame) -> list[str]:
-    """What it means that several test faces show one person."""
-    people, faces = matrix["people"].iloc[0], int(matrix["n"].iloc[0])
-    if pd.isna(people) or people == faces:
-        return []
-    few = " With so few people the intervals are still too narrow." if people < _FEW_PEOPLE else ""
-    return [f"The {faces} test faces show {people} people, who are resampled with all their faces.{few}"]
+        ]
 
 
 def matrix_figure(matrix: pd.DataFrame, metric: str, theme: Theme = LIGHT) -> Figure:
@@ -137,7 +96,7 @@ def matrix_figure(matrix: pd.DataFrame, metric: str, theme: Theme = LIGHT) -> Fi
         metric: `accuracy` or `f1_macro`.
     """
     trains, tests = condition_order(matrix["train"]), condition_order(matrix["test"])
-    figure, axes = single(1.3 + 0.95 * len(tests), 0.95 + 0.52 * len(trains), theme)
+    figure, axes = single(min(theme.width, 1.9 + 0.95 * len(tests)), 0.95 + 0.52 * len(trains), theme)
     shares = np.full((len(trains), len(tests)), np.nan)
     for row in records(matrix):
         shares[trains.index(row["train"]), tests.index(row["test"])] = row[f"{metric}_mean"]
@@ -147,7 +106,8 @@ def matrix_figure(matrix: pd.DataFrame, metric: str, theme: Theme = LIGHT) -> Fi
         text = f"{100 * mean:.1f}" + ("" if math.isnan(sd) else f"\n± {100 * sd:.1f}")
         axes.text(tests.index(row["test"]), trains.index(row["train"]), text, ha="center", va="center",
                   color=theme.text_on(mean), fontsize=NORMAL, linespacing=1.25)  # fmt: skip
-    label_cells(axes, tests, trains, theme, rotation=0)
+    names = [condition_phrase(name).replace(" a ", " a\n") for name in tests]
+    label_cells(axes, names, [condition_phrase(name) for name in trains], theme, rotation=0)
     axes.set_xlabel("tested on")
     axes.set_ylabel("trained on")
     name = {"accuracy": "Accuracy", "f1_macro": "Macro F1"}.get(metric, metric)
@@ -162,7 +122,10 @@ def matrix_grid(matrix: pd.DataFrame, metric: str) -> Grid:
     for train in condition_order(matrix["train"]):
         cells = {str(row["test"]): row for _, row in matrix[matrix["train"] == train].iterrows()}
         rows.append(
-            [Entry(train), *(_matrix_entry(cells.get(test), metric, train == test) for test in tests)]
+            [
+                Entry(condition_phrase(train)),
+                *(_matrix_entry(cells.get(test), metric, train == test) for test in tests),
+            ]
         )
     name = {"accuracy": "Accuracy", "f1_macro": "Macro F1"}[metric]
     baseline = ""
@@ -172,7 +135,7 @@ def matrix_grid(matrix: pd.DataFrame, metric: str) -> Grid:
         f"{name} in per cent: {spread_words(matrix)}; below, the 95 % interval over {resampled_words(matrix)}."
         f"{baseline}"
     )
-    return Grid(caption, ["trained on", *tests], rows, "matrix", over="tested on")
+    return Grid(caption, ["trained on", *map(condition_phrase, tests)], rows, "matrix", over="tested on")
 
 
 def _matrix_entry(row: Any, metric: str, own: bool) -> Entry:
@@ -180,7 +143,8 @@ def _matrix_entry(row: Any, metric: str, own: bool) -> Entry:
         return Entry("–")
     sd = row[f"{metric}_sd"]
     text = f"{100 * row[f'{metric}_mean']:.1f}" + ("" if math.isnan(sd) else f" ± {100 * sd:.1f}")
-    return Entry(text, bounds(row[f"{metric}_low"], row[f"{metric}_high"]), own)
+    small = bounds(row[f"{metric}_low"], row[f"{metric}_high"])
+    return Entry(text, small, own, share=float(row[f"{metric}_mean"]))
 
 
 def scores_grid(scores: pd.DataFrame) -> Grid:

@@ -10,16 +10,21 @@ from typing import Any, ClassVar
 import pandas as pd
 from matplotlib.figure import Figure
 
+from occlufer.analysis.core.words import condition_phrase
 from occlufer.analysis.sections.drawing import Theme
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One table cell: the text, a second smaller line, and whether it is `own` (train = test) and stands out."""
+    """One table cell: the text, a second smaller line, and whether it is `own` (train = test) and stands out.
+
+    `share` 0..1 shades the cell.
+    """
 
     text: str
     small: str = ""
     own: bool = False
+    share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,7 @@ class Drawing:
     Attributes:
         least: pixels below which the page scrolls it instead of shrinking it.
         scale: its size on the page, of its size in print.
+        on_page: False for one whose numbers stand in a table of the page: it is drawn for papers.
     """
 
     kind: ClassVar[str] = "drawing"
@@ -116,6 +122,12 @@ class Drawing:
     caption: str
     least: int = 0
     scale: float = 1.25
+    on_page: bool = True
+
+
+def named(*conditions: str) -> list[Entry]:
+    """Cells that name conditions."""
+    return [Entry(condition_phrase(name)) for name in conditions]
 
 
 def bounds(low: float, high: float) -> str:

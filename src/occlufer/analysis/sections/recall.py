@@ -18,13 +18,12 @@ from occlufer.analysis.core.metrics import recall_of, records
 from occlufer.analysis.core.scores import BLOCK
 from occlufer.analysis.core.statistics import difference, recall_interval, same_worst
 from occlufer.analysis.core.study import Block
-from occlufer.analysis.core.words import condition_phrase, joined, percent, points, signed
+from occlufer.analysis.core.words import condition_phrase, joined, percent, points, sentence, signed
 from occlufer.analysis.sections.base import Section
 from occlufer.analysis.sections.drawing import (
     LIGHT,
     MARKERS,
     NORMAL,
-    WIDTH,
     Theme,
     add_legend,
     panels,
@@ -60,8 +59,12 @@ class Recall(Section):
             f"Recall by class. Bars are 95 % bootstrap intervals over {resampled_words(self.matrix(block))}.",
             least=640,
         )  # fmt: skip
-        first, *others = [(train, recall_grid(recall, train)) for train in condition_order(recall["train"])]
-        return [picture, first[1], *(Details(f"Trained on {train}", [grid]) for train, grid in others)]
+        first, *others = [recall_grid(recall, train) for train in condition_order(recall["train"])]
+        return [
+            picture,
+            first,
+            *([Details(f"The other trainings ({len(others)})", others)] if others else []),
+        ]
 
     def findings(self, block: Block) -> list[str]:
         recall = self.of("recall", block)
@@ -71,7 +74,7 @@ class Recall(Section):
             # Only falls whose whole interval lies below zero are named.
             falls = records(rows[rows["change_high"] < 0].sort_values("change").head(2))
             if falls:
-                names = joined([row["expression"] for row in falls])
+                names = sentence(joined([row["expression"] for row in falls]))
                 parts = [
                     f"from {percent(row['recall'] - row['change'])} to {percent(row['recall'])} (95 % interval of the "
                     f"change {points(row['change_low'], row['change_high'])} points)"
@@ -80,7 +83,7 @@ class Recall(Section):
                 verb = "suffer" if len(falls) > 1 else "suffers"
                 stable = falls[0]["worst_two" if len(falls) > 1 else "worst_one"]
                 sentences.append(
-                    f"On {condition_phrase(test)}, {names} {verb} most (in {percent(stable)} of resamples): "
+                    f"{names} {verb} most on {condition_phrase(test)} (in {percent(stable)} of resamples): "
                     f"recall falls {joined(parts)}."
                 )
         return sentences
@@ -133,7 +136,7 @@ def recall_figure(recall: pd.DataFrame, theme: Theme = LIGHT) -> Figure:
     """
     trains, tests = condition_order(recall["train"]), condition_order(recall["test"])
     places = series_places(tests)
-    figure, drawn = panels(len(trains), WIDTH, 3.1, theme)
+    figure, drawn, _ = panels(len(trains), 3.1, theme)
     for axes, train in zip(drawn, trains, strict=True):
         found = condition_order(recall[recall["train"] == train]["test"])
         for place, test in enumerate(found):
@@ -145,13 +148,18 @@ def recall_figure(recall: pd.DataFrame, theme: Theme = LIGHT) -> Figure:
         axes.set_yticks(range(len(EXPRESSIONS)), EXPRESSIONS[::-1])
         axes.grid(axis="x", color=theme.rule, linewidth=0.6)
         axes.set_xlabel("recall, %")
-        axes.set_title(f"trained on {train}", loc="left", fontsize=NORMAL, color=theme.ink)
+        axes.set_title(f"trained on {condition_phrase(train)}", loc="left", fontsize=NORMAL, color=theme.ink)
     # Networks may have been tested on other conditions than their neighbours.
     marks = {
         label: mark for axes in drawn for mark, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     order = [test for test in tests if test in marks]
-    add_legend(figure, [marks[test] for test in order], [f"tested on {test}" for test in order], theme)
+    add_legend(
+        figure,
+        [marks[test] for test in order],
+        [f"tested on {condition_phrase(test)}" for test in order],
+        theme,
+    )
     return figure
 
 
@@ -185,7 +193,14 @@ def recall_grid(recall: pd.DataFrame, train: str) -> Grid:
                 line.append(Entry(f"{100 * row['recall']:.1f}", change))
         rows.append(line)
     caption = (
-        f"Recall in per cent, trained on {train}. Small print: under none the 95 % interval; under an occluder the "
-        "change from none in points with its paired 95 % interval."
+        f"Recall in per cent, trained on {condition_phrase(train)}. Small print: on bare faces the 95 % interval; "
+        "under an occluder the change from bare faces in points with its paired 95 % interval."
     )
-    return Grid(caption, ["expression", "faces", *tests], rows, "recall", heads=2, over="tested on")
+    return Grid(
+        caption,
+        ["expression", "faces", *map(condition_phrase, tests)],
+        rows,
+        "recall",
+        heads=2,
+        over="tested on",
+    )

@@ -32,6 +32,7 @@ _SHARES: dict[str, tuple[Sides, Sides]] = {
     "recovery": (("plain", "here"), ("plain", "clean")),
 }
 _BALANCED = ("retention_balanced",)  # of the mean recall of the classes
+_MOST = 3  # trainings that the first screen names for each occluder
 
 
 class Recovery(Section):
@@ -59,16 +60,39 @@ class Recovery(Section):
         rows = self.of("recovery", block)
         return [recovery_grid(rows)] if len(rows) else []
 
-    def findings(self, block: Block) -> list[str]:
+    def answers(self, block: Block) -> list[tuple[str, str]]:
         rows = self.of("recovery", block)
-        return [
-            f"Training on {condition_phrase(row['train'])} wins back {percent(row['recovery'])} of what "
-            f"{condition_phrase(row['test'])} lose (95 % interval "
-            f"{bounds(row['recovery_low'], row['recovery_high'])}), at "
-            f"a price of {signed(row['price'])} points on bare faces."
-            for row in (records(rows[rows["meant"]]) if len(rows) else [])
-            if not np.isnan(row["recovery"]) and not np.isnan(row["price"])
+        meant = records(rows[rows["meant"] & rows["recovery"].notna()]) if len(rows) else []
+        by_test = [
+            [row for row in meant if row["test"] == test] for test in {row["test"]: None for row in meant}
         ]
+        return [("What wins it back", " ".join(map(_won_back, by_test)))] if meant else []
+
+
+def _whole(share: float) -> str:
+    return f"{100 * share:.0f} %".replace("-", "−")
+
+
+def _won_back(rows: list[dict[str, Any]]) -> str:
+    """Every training that was meant for one test condition, the best first."""
+    parts = []
+    order = sorted(rows, key=lambda row: -row["recovery"])
+    for place, row in enumerate(order[:_MOST]):
+        train, share = condition_phrase(row["train"]), row["recovery"]
+        loss = " of the loss" if place == 0 else ""
+        if share >= 0:
+            part = f"training on {train} wins back {_whole(share)}{loss}"
+        else:
+            part = f"training on {train} wins nothing back, the loss grows by {_whole(-share)}"
+        low, high = row["recovery_low"], row["recovery_high"]
+        part += f" (95 % interval {_whole(low)} to {_whole(high)})" if not np.isnan(low) else ""
+        if not np.isnan(row["price"]):
+            size = signed(abs(row["price"])).removeprefix("+")
+            part += f" and {'costs' if row['price'] < 0 else 'adds'} {size} points on bare faces"
+        parts.append(part)
+    if len(order) > _MOST:
+        parts.append(f"{len(order) - _MOST} other{'s' * (len(order) > _MOST + 1)} less")
+    return f"On {condition_phrase(rows[0]['test'])}, {'; '.join(parts)}."
 
 
 def _rows(block: Block, items: Sequence[Counted], faces: FaceBootstrap) -> list[dict[str, Any]]:
@@ -190,7 +214,7 @@ def recovery_grid(rows: pd.DataFrame) -> Grid:
     """Rows of the recovery table, per cent and points."""
     lines = []
     for row in records(rows):
-        line = [Entry(row["test"]), Entry(row["train"])]
+        line = [Entry(condition_phrase(row[side])) for side in ("test", "train")]
         line += [Entry(percent(row[name]), bounds(row[f"{name}_low"], row[f"{name}_high"]))
                  for name in ("retention", "retention_balanced", "recovery")]  # fmt: skip
         price = "" if np.isnan(row["price"]) else points(row["price_low"], row["price_high"])

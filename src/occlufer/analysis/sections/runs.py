@@ -22,6 +22,7 @@ from occlufer.analysis.sections.parts import (
     Pre,
     Text,
     fold_text,
+    named,
     without_folds,
 )
 
@@ -124,7 +125,7 @@ def runs_grid(runs: pd.DataFrame) -> Grid:
     rows = []
     for _, row in sort_conditions(runs[runs["reason"] == ""]).iterrows():
         rows.append([
-            Entry(row["run"]), Entry(row["train"]), Entry(row["model"], f"{row['parameters']:,} weights"),
+            Entry(row["run"]), *named(row["train"]), Entry(row["model"], f"{row['parameters']:,} weights"),
             Entry(str(row["seed"])), Entry(fold_text(row["fold"])),
             Entry(str(row["epochs"]), f"scored: {row['best_epoch'] + 1}"),
             Entry(percent(row["validation_f1_macro"])), Entry(_duration(row["seconds"])),

@@ -16,13 +16,12 @@ from occlufer.analysis.core.conditions import condition_order, dial, dial_lines
 from occlufer.analysis.core.metrics import f1_macro_of, informedness_of, records
 from occlufer.analysis.core.statistics import accuracy_interval, interval, recall_interval
 from occlufer.analysis.core.study import Block
-from occlufer.analysis.core.words import percent
+from occlufer.analysis.core.words import condition_phrase, percent
 from occlufer.analysis.sections.base import Section
 from occlufer.analysis.sections.drawing import (
     LIGHT,
     MARKERS,
     NORMAL,
-    WIDTH,
     Theme,
     add_legend,
     panels,
@@ -159,8 +158,8 @@ def severity_figure(severity: pd.DataFrame, theme: Theme = LIGHT) -> Figure:
     """
     panel_by, line_by = ("occluder", "train") if severity["train"].nunique() > 1 else ("train", "occluder")
     panels_of, lines_of = (condition_order(severity[name]) for name in (panel_by, line_by))
-    across, places = min(3, len(panels_of)), series_places(lines_of)
-    figure, drawn = panels(len(panels_of), WIDTH if across > 1 else 0.62 * WIDTH, 2.7, theme)
+    places = series_places(lines_of)
+    figure, drawn, across = panels(len(panels_of), 2.7, theme)
     for axes, panel in zip(drawn, panels_of, strict=True):
         axes.axhline(
             100 * severity["majority_accuracy"].iloc[0], color=theme.muted, linewidth=0.8, linestyle=":"
@@ -170,16 +169,22 @@ def severity_figure(severity: pd.DataFrame, theme: Theme = LIGHT) -> Figure:
             _line(axes, of_panel[of_panel[line_by] == name], name, places[name], theme)
         axes.grid(axis="y", color=theme.rule, linewidth=0.6)
         axes.set_xlabel("covered share of the face, %")
-        axes.set_title(panel if panel_by == "occluder" else f"trained on {panel}",
+        axes.set_title(panel if panel_by == "occluder" else f"trained on {condition_phrase(panel)}",
                        loc="left", fontsize=NORMAL, color=theme.ink)  # fmt: skip
     drawn[0].set(xlim=(-2, None), ylim=(0, None))
     for axes in drawn[::across]:
         axes.set_ylabel("accuracy, %")
     words = {"train": "trained on {}", "occluder": "{}"}[line_by]
+    names = [words.format(condition_phrase(name) if line_by == "train" else name) for name in lines_of]
     marks = {
         label: mark for axes in drawn for mark, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
-    add_legend(figure, [marks[name] for name in lines_of], [words.format(name) for name in lines_of], theme)
+    add_legend(
+        figure,
+        [marks[name] for name in lines_of],
+        names,
+        theme,
+    )
     return figure
 
 
