@@ -41,7 +41,7 @@ reproduce: $(STAMP)  ## the main job: sweep none/mask/headset, end in a report (
 	@echo "Step 1 of 2: trainings, two at a time on two cores; it says how far they are."
 	$(BIN)/occlufer train -m experiment=$(EXPERIMENT) hydra/launcher=local $(if $(ROOT),dataset.root='$(ROOT)') $(ARGS)
 	@echo "Step 2 of 2: the report."
-	$(BIN)/occlufer report study=$(EXPERIMENT)
+	$(BIN)/occlufer report study=$(EXPERIMENT) paper=true
 
 figures: $(STAMP)  ## draw the pictures of README.md again
 	$(BIN)/python scripts/figures.py

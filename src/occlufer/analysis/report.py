@@ -17,6 +17,7 @@ from occlufer.analysis.core.metrics import records
 from occlufer.analysis.core.scores import of_block
 from occlufer.analysis.core.study import Study, load_study
 from occlufer.analysis.core.words import count, joined, occluder_phrase
+from occlufer.analysis.paper.export import write_paper
 from occlufer.analysis.run_figures import write_run_figures
 from occlufer.analysis.sections import drawing, make_sections, tables_of
 from occlufer.analysis.sections.base import Section
@@ -70,6 +71,7 @@ def write_report(
     output: Path | None = None,
     run_figures: bool | None = None,
     margin: float = MARGIN,
+    paper: bool = False,
 ) -> Report:
     """Write `report.html`, `tables/*.csv` and `figures/*` about the runs of a study; the page is written last.
 
@@ -79,6 +81,7 @@ def write_report(
         run_figures: whether to draw confusion matrices and curves of every single run in the numbers, as PNG below
             `figures/runs`; None: of the runs of a cross-validation.
         margin: difference of accuracies 0..1 below which two conditions count as equivalent.
+        paper: whether to write `paper/` too (`paper.export.write_paper`).
 
     Raises:
         RunError: no such folder, or no run folder in it. A study without a finished run gets a page that says so.
@@ -96,6 +99,8 @@ def write_report(
         (folder / "tables" / f"{name}.csv").unlink(missing_ok=True)
     found, cautions = _findings(study, sections)
     drawn = write_run_figures(study, tables, folder / "figures", run_figures)
+    if paper and study.runs:
+        write_paper(study, sections, tables, [item.matrix for item in found], folder / "paper")
     page = _environment().get_template("report.html.j2").render(
         study=study, question=_question(study), found=found, cautions=cautions, lede=_lede(study),
         sections=[
@@ -105,7 +110,7 @@ def write_report(
         ],
         further=bool(cautions or any(item.findings or item.cautions for item in found)),
         samples=_samples(study, folder / "figures"), csv_names=sorted([*paths, "metrics"]),
-        terms=_terms(study, sections, tables),
+        paper=paper and bool(study.runs), terms=_terms(study, sections, tables),
     )  # fmt: skip
     write_text(folder / "report.html", page)
     return Report(folder / "report.html", paths, _summary(study, found, cautions))

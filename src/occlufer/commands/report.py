@@ -13,25 +13,28 @@ from occlufer.types import ConfigError
 
 @command("report")
 def main(config: DictConfig) -> None:
-    """Write report.html, tables/*.csv and figures/* into the study folder; read nothing but its run folders."""
+    """Write report.html, tables/*.csv and figures/* (and paper/*) into the study folder, from its run folders alone."""
     if config.study is None:
         raise ConfigError("Which study? Give study=NAME (a folder under paths.outputs) or study=PATH.")
     if config.run_figures not in (True, False, None):
         raise ConfigError(
             f"run_figures must be true, false, or null (the runs of a cross-validation), found {config.run_figures!r}."
         )
+    if not isinstance(config.paper, bool):
+        raise ConfigError(f"paper must be true or false, found {config.paper!r}.")
     margin = config.equivalence_margin
     if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 < margin < 1:
         raise ConfigError(f"equivalence_margin must lie between 0 and 1, such as 0.03, found {margin!r}.")
     from occlufer.analysis.report import matrix_text, write_report
 
     folder = study_folder(config)
-    refuse_links(folder, "tables", "figures")
-    report = write_report(folder, run_figures=config.run_figures, margin=margin)
+    refuse_links(folder, "tables", "figures", "paper")
+    report = write_report(folder, run_figures=config.run_figures, margin=margin, paper=config.paper)
     for part, names in (
         (folder, ".report.html.*.tmp"),
         (folder / "tables", ".*.tmp"),
         (folder / "figures", "**/.*.tmp"),
+        (folder / "paper", "**/.*.tmp"),
     ):
         clear_leftovers(part, names)
     out.print(matrix_text(folder))

@@ -136,7 +136,7 @@ def style_axes(axes: Axes, theme: Theme) -> None:
 def add_legend(figure: Figure, handles: Sequence[Any], labels: Sequence[Any], theme: Theme) -> None:
     """A legend in a row below the axes; nothing without handles."""
     if handles:
-        most = 4 if theme.width > COLUMN else 2
+        most = 4 if theme.width > COLUMN else 1
         figure.legend(handles, labels, loc="outside lower left", ncols=min(most, len(labels)), frameon=False,
                       labelcolor=theme.ink, fontsize=SMALL + 0.5)  # fmt: skip
 
@@ -165,6 +165,7 @@ def panels(
     down = math.ceil(count / most)
     across = math.ceil(count / down)
     width = theme.width if across > 1 or most == 1 else 0.62 * theme.width
+    height *= 0.65 if most == 1 and count > 2 and not each else 1  # a column of panels fits on a page
     figure = bare(min(theme.width, each * across + 0.9) if each else width, height * down + 0.5, theme)
     found = list(figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel())
     for axes in found[:count]:

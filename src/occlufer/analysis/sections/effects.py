@@ -306,7 +306,7 @@ def effects_figure(effects: pd.DataFrame, theme: Theme) -> Figure:
     # Intervals of two trainings that disagree reach beyond any accuracy.
     axes.set_xlim(max(axes.get_xlim()[0], -100), min(axes.get_xlim()[1], 100))
     axes.grid(axis="x", color=theme.rule, linewidth=0.6)
-    axes.set_xlabel("difference in accuracy, points", fontsize=NORMAL)
+    axes.set_xlabel("difference, points", fontsize=NORMAL)
     if theme.width > COLUMN:
         numbers = [
             f"{100 * row['accuracy_first']:.1f} → {100 * row['accuracy_second']:.1f} %" for row in rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,7 @@ def matrix_figure(matrix: pd.DataFrame, metric: str, theme: Theme = LIGHT) -> Fi
         metric: `accuracy` or `f1_macro`.
     """
     trains, tests = condition_order(matrix["train"]), condition_order(matrix["test"])
-    figure, axes = single(min(theme.width, 1.9 + 0.95 * len(tests)), 0.95 + 0.52 * len(trains), theme)
+    figure, axes = single(min(theme.width, 1.9 + 0.95 * len(tests)), 1.15 + 0.52 * len(trains), theme)
     shares = np.full((len(trains), len(tests)), np.nan)
     for row in records(matrix):
         shares[trains.index(row["train"]), tests.index(row["test"])] = row[f"{metric}_mean"]
@@ -106,8 +107,11 @@ def matrix_figure(matrix: pd.DataFrame, metric: str, theme: Theme = LIGHT) -> Fi
         text = f"{100 * mean:.1f}" + ("" if math.isnan(sd) else f"\n± {100 * sd:.1f}")
         axes.text(tests.index(row["test"]), trains.index(row["train"]), text, ha="center", va="center",
                   color=theme.text_on(mean), fontsize=NORMAL, linespacing=1.25)  # fmt: skip
-    names = [condition_phrase(name).replace(" a ", " a\n") for name in tests]
-    label_cells(axes, names, [condition_phrase(name) for name in trains], theme, rotation=0)
+    names = [
+        [textwrap.fill(condition_phrase(name), width) for name in side]
+        for side, width in ((tests, 9), (trains, 16))
+    ]
+    label_cells(axes, *names, theme, rotation=0)
     axes.set_xlabel("tested on")
     axes.set_ylabel("trained on")
     name = {"accuracy": "Accuracy", "f1_macro": "Macro F1"}.get(metric, metric)
