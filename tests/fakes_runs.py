@@ -146,7 +146,7 @@ def make_run(
     run.write_predictions(validation.assign(split="validation"), "validation.parquet")
     run.write_json("metrics.json", score_by_condition(predictions))
     _write_samples(run.folder / "figures" / "samples.png", seed)
-    best = int(history["val_f1_macro"].idxmax())
+    best = int(history["val_f1_macro"].idxmax()) + 1
     if best_score is None:
         best_score = float(history["val_f1_macro"].max())
     run.finish(RunSummary(
@@ -265,7 +265,7 @@ def _history(epochs: int, condition: str, seed: int) -> pd.DataFrame:
     rise = 1 - np.exp(-(epoch + 1) / max(epochs / 4, 1))
     top = 0.66 - 0.55 * LOSS.get(condition, np.full(7, 0.2)).mean()
     return pd.DataFrame({
-        "epoch": epoch, "learning_rate": 0.01 * 0.9**epoch, "train_loss": 1.95 - 1.2 * rise,
+        "epoch": epoch + 1, "learning_rate": 0.01 * 0.9**epoch, "train_loss": 1.95 - 1.2 * rise,
         "val_loss": 1.95 - 1.2 * top * rise + rng.normal(0, 0.015, epochs),
         "val_accuracy": top * rise + 0.03 + rng.normal(0, 0.008, epochs),
         "val_f1_macro": top * rise + rng.normal(0, 0.008, epochs),

@@ -12,6 +12,7 @@ import pytest
 
 from occlufer.environment import environment
 from occlufer.runs import (
+    FORMAT,
     PREDICTION_COLUMNS,
     PROBABILITY_COLUMNS,
     Run,
@@ -105,13 +106,23 @@ def change_summary(run: Run, **fields: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))
 
 
-@pytest.mark.parametrize("found", [0, 1, 3, None, "2"])
+@pytest.mark.parametrize("found", [0, 1, 4, None, "3"])
 def test_another_format_is_refused_in_both_directions(whole, found):
     change_summary(whole, format=found)
     with pytest.raises(
-        RunError, match=rf"has format {found!r}, .* reads format 2\. Read it with the version that"
+        RunError, match=rf"has format {found!r}, .* reads format 3\. Read it with the version that"
     ):
         whole.summary()
+
+
+def test_a_run_that_counted_epochs_from_zero_is_read_from_one(whole):
+    best = whole.summary().best_epoch
+    change_summary(whole, format=2)
+    assert whole.summary().best_epoch == best + 1
+    assert whole.summary().format == FORMAT
+    for epochs in ([0, 1, 2], [1, 2, 3]):
+        whole.write_table("history.csv", pd.DataFrame({"epoch": epochs, "val_f1_macro": [0.1, 0.2, 0.3]}))
+        assert whole.history()["epoch"].tolist() == [1, 2, 3]
 
 
 def test_odd_fields_are_named(whole):

@@ -45,8 +45,10 @@ from occlufer.types import EXPRESSIONS, RunError, override
 if TYPE_CHECKING:
     import pandas as pd  # imported where a table is read: what starts a sweep reads none
 
-FORMAT = 2
-"""Version of the run folder; a reader refuses a newer one and says so for an older one."""
+FORMAT = 3
+"""Version of the run folder; a reader refuses a newer one, reads format 2, and says so for an older one."""
+FROM_ZERO = 2
+"""The format that counted epochs from 0; readers hand out its epochs from 1."""
 
 FACES = "faces.csv"
 PROBABILITY_COLUMNS: tuple[str, ...] = tuple(f"prob_{name}" for name in EXPRESSIONS)
@@ -82,7 +84,7 @@ class RunSummary:
         fold: which fold of a cross-validation was held out for validation (from 0); None without one.
         config_hash: 8 hex digits, see `settings.config_hash`.
         conditions: the test conditions in predictions.parquet, in order.
-        best_epoch: epoch (from 0) of the checkpoint that was scored: the best one, or with protocol=published the last.
+        best_epoch: epoch (from 1) of the checkpoint that was scored: the best one, or with protocol=published the last.
         best_score: its validation macro F1.
         epochs: epochs trained.
         seconds: wall seconds, all sessions of the run together.
@@ -179,6 +181,8 @@ class Run:
             raise RunError(f"{error} Delete the run folder and train again.") from error
         if not isinstance(fields, dict):
             raise RunError(f"{path} cannot be read (no record). Delete the run folder and train again.")
+        if fields.get("format") == FROM_ZERO and isinstance(best := fields.get("best_epoch"), int):
+            fields |= {"best_epoch": best + 1, "format": FORMAT}
         if (found := fields.get("format")) != FORMAT:
             raise RunError(
                 f"{path} has format {found!r}, this version of occlufer reads format {FORMAT}. "
@@ -251,8 +255,10 @@ class Run:
         return frame[list(PREDICTION_COLUMNS)]
 
     def history(self) -> pd.DataFrame:
-        """history.csv, one row an epoch; empty when there is none yet, or a damaged one."""
-        return self._table("history.csv")
+        """history.csv, one row an epoch (from 1); empty when there is none yet, or a damaged one."""
+        table = self._table("history.csv")
+        # Earlier versions counted from 0. A history is whole: it is written anew after each epoch.
+        return table.assign(epoch=table["epoch"] + 1) if (table["epoch"] == 0).any() else table
 
     def coverage(self) -> pd.DataFrame:
         """coverage.csv: split, expression, faces, used, dropped; empty when there is none, or a damaged one."""

@@ -34,7 +34,7 @@ def test_the_heat_map_prints_every_value(tables) -> None:
     }
     assert texts(figure.axes[0]) == expected
     names = ["bare faces", "masked faces", "faces wearing a headset"]
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == names
+    assert [label.get_text().replace("\n", " ") for label in figure.axes[0].get_yticklabels()] == names
 
 
 def test_confusions_show_shares_of_the_true_class_and_counts(tables) -> None:

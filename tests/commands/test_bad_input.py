@@ -297,7 +297,7 @@ def test_a_full_disk_stops_the_run_with_its_reason(run_command, inputs, tmp_path
     [
         (lambda run: (run.folder / "config.yaml").unlink(), r"config\.yaml cannot be read"),
         (lambda run: (run.folder / "run.json").unlink(), "not a finished run"),
-        (lambda run: edit_json(run, '"format": 2', '"format": 9'), "has format 9"),
+        (lambda run: edit_json(run, '"format": 3', '"format": 9'), "has format 9"),
         (lambda run: run.checkpoint_best.unlink(), r"best\.ckpt is missing"),
         (
             lambda run: run.checkpoint_best.write_bytes(b"xx"),

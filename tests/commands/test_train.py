@@ -41,7 +41,7 @@ def test_a_run_leaves_the_whole_folder(run_command, inputs, tmp_path):
     assert summary.counts == {"train": 21, "validation": 7, "test": 27, "dropped": 1}
     for name in ("config.yaml", "environment.json", "conditions.json", "metrics.json", "figures/samples.png"):
         assert (run.folder / name).is_file(), name
-    assert list(run.history()["epoch"]) == [0, 1]
+    assert list(run.history()["epoch"]) == [1, 2]
     assert run.coverage()[["faces", "used", "dropped"]].sum().tolist() == [56, 55, 1]
 
     rows = run.predictions()

@@ -159,10 +159,10 @@ def test_published_scores_the_last_epoch_and_honest_the_best(train, run_command,
     assert set(run.predictions()["prediction"]) == {3}
 
 
-@pytest.mark.parametrize(("protocol", "epoch", "score"), [("published", 2, 0.3), ("honest", 1, 0.5)])
+@pytest.mark.parametrize(("protocol", "epoch", "score"), [("published", 3, 0.3), ("honest", 2, 0.5)])
 def test_the_record_names_the_epoch_that_is_scored(tmp_path, protocol, epoch, score):
     history = History(lambda rows: None)
-    history.rows = [{"epoch": number, MONITOR: f1} for number, f1 in enumerate((0.2, 0.5, 0.3))]
+    history.rows = [{"epoch": number, MONITOR: f1} for number, f1 in enumerate((0.2, 0.5, 0.3), start=1)]
     recorder = Recorder(Run(tmp_path), {"protocol": protocol})
     recorder.end_training(history, SimpleNamespace(interrupted=False, is_global_zero=True))
     written = json.loads((tmp_path / "trained.json").read_text())

@@ -63,14 +63,22 @@ def test_a_checkpoint_that_cannot_be_made_leaves_the_old_one(kept):
 
 def test_history_survives_its_checkpoint(tmp_path):
     first = History(lambda rows: None)
-    first.rows = [{"epoch": 0, "val_loss": 1.5}, {"epoch": 1, "val_loss": 1.25}]
+    first.rows = [{"epoch": 1, "val_loss": 1.5}, {"epoch": 2, "val_loss": 1.25}]
     path = tmp_path / "state.pt"
     torch.save(first.state_dict(), path)
     second = History(lambda rows: None)
     second.load_state_dict(torch.load(path, weights_only=True))
     assert second.rows == first.rows
-    second.rows.append({"epoch": 2, "val_loss": 1.0})
+    second.rows.append({"epoch": 3, "val_loss": 1.0})
     assert len(first.rows) == 2
+
+
+def test_a_checkpoint_that_counted_epochs_from_zero_goes_on_from_one():
+    history = History(lambda rows: None)
+    history.load_state_dict(
+        {"rows": [{"epoch": 0, "val_loss": 1.5}, {"epoch": 1, "val_loss": 1.2}], "seconds": 1.0}
+    )
+    assert [row["epoch"] for row in history.rows] == [1, 2]
 
 
 def test_history_adds_the_seconds_of_earlier_sessions():

@@ -87,7 +87,7 @@ def test_it_learns_and_logs_what_it_says():
     assert {"train_loss", "val_loss", "val_accuracy", "val_f1_macro", "learning_rate"} <= set(rows[0])
     assert rows[-1]["train_loss"] < 0.3 < rows[0]["train_loss"]
     assert rows[-1]["val_accuracy"] > 0.9
-    assert [row["epoch"] for row in rows] == list(range(12))
+    assert [row["epoch"] for row in rows] == list(range(1, 13))
 
 
 def test_losses_are_means_over_faces_not_batches():

@@ -55,7 +55,7 @@ class History(Callback):
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         rate = float(trainer.optimizers[0].param_groups[0]["lr"])
         row = {
-            "epoch": trainer.current_epoch,
+            "epoch": trainer.current_epoch + 1,
             "learning_rate": rate,
             **metrics,
             "seconds": round(self.seconds, 1),
@@ -72,7 +72,9 @@ class History(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on after the checkpoint's epoch."""
-        self.rows = list(state_dict["rows"])
+        self.rows = [dict(row) for row in state_dict["rows"]]
+        if self.rows and self.rows[0].get("epoch") == 0:  # checkpoints of earlier versions count from 0
+            self.rows = [row | {"epoch": row["epoch"] + 1} for row in self.rows]
         self._seconds_before = float(state_dict["seconds"])
         self._started = time.monotonic()
 

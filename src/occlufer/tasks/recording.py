@@ -24,7 +24,7 @@ from occlufer.learning.callbacks import MONITOR, History, HistoryRow
 from occlufer.learning.module import ExpressionClassifier
 from occlufer.processes import announce_first_rank, end_with_first_rank, first_process, process_count
 from occlufer.reading import read_json
-from occlufer.runs import Run, RunSummary, now
+from occlufer.runs import FORMAT, Run, RunSummary, now
 from occlufer.settings import Protocol, run_folder
 from occlufer.signals import Terminated, termination
 from occlufer.types import SPLITS, ConfigError, OccluferError, RunError
@@ -174,7 +174,7 @@ class Recorder:
         if not err.is_terminal:
             epochs = self.settings["trainer"]["max_epochs"]
             say(
-                f"{self.run.name}: epoch {int(last['epoch']) + 1} of {epochs}, loss {last['train_loss']:.3f}, "
+                f"{self.run.name}: epoch {int(last['epoch'])} of {epochs}, loss {last['train_loss']:.3f}, "
                 f"validation accuracy {last['val_accuracy']:.3f}, macro F1 {last[MONITOR]:.3f}, {last['seconds']:.0f} s"
             )
 
@@ -191,7 +191,7 @@ class Recorder:
             "best_score": best[MONITOR],
         }
         if trainer.is_global_zero:
-            self.run.write_json("trained.json", self._training)
+            self.run.write_json("trained.json", self._training | {"format": FORMAT})
 
     def finish(self, data: FaceDataModule, classifier: ExpressionClassifier) -> None:
         """Write run.json, last."""
@@ -224,8 +224,12 @@ class Recorder:
             content = read_json(self.run.folder / "trained.json")
         except RunError:
             return {}
-        wanted = {"epochs", "seconds", "best_epoch", "best_score"}
-        return content if isinstance(content, dict) and set(content) == wanted else {}
+        if not isinstance(content, dict):
+            return {}
+        counted_from_one = content.pop("format", None) == FORMAT
+        if set(content) != {"epochs", "seconds", "best_epoch", "best_score"}:
+            return {}
+        return content if counted_from_one else content | {"best_epoch": content["best_epoch"] + 1}
 
 
 def _sizes(used: pd.Series[int]) -> str:

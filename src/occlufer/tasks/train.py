@@ -78,7 +78,7 @@ def _train(run: Run, settings: dict[str, Any]) -> float:
                     say(told)
                 mirror.begin(folder=run.folder, study=settings["study"], name=run.name, config=settings)
                 stack.callback(mirror.close)
-                mirror.log_grid("training faces", training_grid(data), "occluded and augmented, epoch 0")
+                mirror.log_grid("training faces", training_grid(data), "occluded and augmented, epoch 1")
             if recorder.trained:
                 for row in run.history().to_dict("records"):
                     mirror.log_metrics(row)

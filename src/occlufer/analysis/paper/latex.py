@@ -36,11 +36,13 @@ def latex_table(grid: Grid, label: str) -> str:
     if len(body) > _LONG:
         top = [r"\toprule", *head, r"\midrule"]
         lines = ["% Needs booktabs and longtable, and one column.", f"\\begin{{longtable}}{{{columns}}}",
-                 caption + r" \\", *top, r"\endfirsthead", *top, r"\endhead", *body, r"\bottomrule", r"\end{longtable}"]  # fmt: skip
+                 caption + r" \\", *top, r"\endfirsthead", *top, r"\endhead", *body,
+                 r"\bottomrule", r"\end{longtable}"]  # fmt: skip
     else:
         kind = "table*" if _width(grid) > _WIDE else "table"
         lines = ["% Needs booktabs.", f"\\begin{{{kind}}}", r"\centering\small", caption,
-                 f"\\begin{{tabular}}{{{columns}}}", r"\toprule", *head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}",
+                 f"\\begin{{tabular}}{{{columns}}}", r"\toprule", *head, r"\midrule", *body, r"\bottomrule",
+                 r"\end{tabular}",
                  f"\\end{{{kind}}}"]  # fmt: skip
     return "\n".join(lines) + "\n"
 

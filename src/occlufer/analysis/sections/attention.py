@@ -26,7 +26,6 @@ from occlufer.analysis.sections.base import Section, slug
 from occlufer.analysis.sections.drawing import (
     LIGHT,
     NORMAL,
-    WIDTH,
     Theme,
     add_legend,
     bare,
@@ -222,9 +221,9 @@ def attention_figure(rows: pd.DataFrame, theme: Theme = LIGHT) -> Figure:
     """
     tests = condition_order(rows["test"])
     trains = condition_order(rows["train"])
-    figure, drawn = panels(len(tests), WIDTH, 0.9 + 0.24 * (len(trains) + 2), theme)
+    figure, drawn, _ = panels(len(tests), 0.9 + 0.24 * (len(trains) + 2), theme)
     colours = dict(zip(REGIONS, (*(theme.series[place] for place in (2, 1, 3, 5)), theme.rule), strict=True))
-    labels = ["area", *(f"trained on {name}" for name in trains), "random weights"]
+    labels = ["area", *(f"trained on {condition_phrase(name)}" for name in trains), "random weights"]
     for axes, test in zip(drawn, tests, strict=True):
         part = rows[rows["test"] == test]
         left = np.zeros(len(labels))
@@ -236,7 +235,7 @@ def attention_figure(rows: pd.DataFrame, theme: Theme = LIGHT) -> Figure:
             )  # fmt: skip
             axes.barh(labels, widths, left=left, height=0.72, color=colours[region], label=region)
             left = left + np.nan_to_num(widths)
-        axes.set_title(f"tested on {test}", loc="left", fontsize=NORMAL, color=theme.ink)
+        axes.set_title(f"tested on {condition_phrase(test)}", loc="left", fontsize=NORMAL, color=theme.ink)
         axes.set_xlabel("share of the heat map, %")
     drawn[0].invert_yaxis()
     drawn[0].set_xlim(0, 100)
@@ -281,7 +280,7 @@ def _sheet(path: Path, theme: Theme) -> Figure:
     """A picture as a figure."""
     with Image.open(path) as image:
         pixels = np.asarray(image.convert("RGB"))
-    figure = bare(0.8 * WIDTH, 0.8 * WIDTH * pixels.shape[0] / pixels.shape[1], theme)
+    figure = bare(0.8 * theme.width, 0.8 * theme.width * pixels.shape[0] / pixels.shape[1], theme)
     axes = figure.subplots()
     axes.imshow(pixels, interpolation="none")
     axes.set_axis_off()

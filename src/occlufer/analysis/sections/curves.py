@@ -54,7 +54,7 @@ class Curves(Section):
         )]  # fmt: skip
 
     def closing(self) -> list[Any]:
-        return [Files("Behind them (epochs counted from 1):", [("tables/history.csv", "history.csv")])]
+        return [Files("Behind them:", [("tables/history.csv", "history.csv")])]
 
 
 def history_table(study: Study) -> pd.DataFrame:
@@ -65,7 +65,7 @@ def history_table(study: Study) -> pd.DataFrame:
         history = history.drop(columns=[name for name in run.identity if name in history.columns])
         if len(history):
             identity = pd.DataFrame([run.identity] * len(history)).astype({"fold": "Int64"})
-            frames.append(identity.join(history.assign(epoch=history["epoch"] + 1)))
+            frames.append(identity.join(history))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["run", "epoch"])
 
 

@@ -107,11 +107,10 @@ def matrix_figure(matrix: pd.DataFrame, metric: str, theme: Theme = LIGHT) -> Fi
         text = f"{100 * mean:.1f}" + ("" if math.isnan(sd) else f"\n± {100 * sd:.1f}")
         axes.text(tests.index(row["test"]), trains.index(row["train"]), text, ha="center", va="center",
                   color=theme.text_on(mean), fontsize=NORMAL, linespacing=1.25)  # fmt: skip
-    names = [
-        [textwrap.fill(condition_phrase(name), width) for name in side]
-        for side, width in ((tests, 9), (trains, 16))
-    ]
-    label_cells(axes, *names, theme, rotation=0)
+    columns = [textwrap.fill(condition_phrase(name), 9) for name in tests]
+    label_cells(
+        axes, columns, [textwrap.fill(condition_phrase(name), 16) for name in trains], theme, rotation=0
+    )
     axes.set_xlabel("tested on")
     axes.set_ylabel("trained on")
     name = {"accuracy": "Accuracy", "f1_macro": "Macro F1"}.get(metric, metric)

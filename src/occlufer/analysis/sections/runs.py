@@ -127,11 +127,11 @@ def runs_grid(runs: pd.DataFrame) -> Grid:
         rows.append([
             Entry(row["run"]), *named(row["train"]), Entry(row["model"], f"{row['parameters']:,} weights"),
             Entry(str(row["seed"])), Entry(fold_text(row["fold"])),
-            Entry(str(row["epochs"]), f"scored: {row['best_epoch'] + 1}"),
+            Entry(str(row["epochs"]), f"scored: {row['best_epoch']}"),
             Entry(percent(row["validation_f1_macro"])), Entry(_duration(row["seconds"])),
         ])  # fmt: skip
     caption = (
-        "Runs in the numbers. Epochs are counted from 1 here; the one that was scored is the best by validation macro "
+        "Runs in the numbers. Epochs are counted from 1; the one that was scored is the best by validation macro "
         "F1, or with protocol=published the last."
     )
     header = ["run", "trained on", "model", "seed", "fold", "epochs", "validation macro F1", "time"]
