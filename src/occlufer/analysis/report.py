@@ -91,8 +91,8 @@ def write_report(
     folder = study_folder if output is None else output
     sections = make_sections(Core(study, margin=margin))
     tables = tables_of(sections)
-    paths = {name: _write_csv(table, folder / "tables" / f"{name}.csv") for name, table in tables.items()}
-    _write_csv(fold_metrics(study), folder / "tables" / "metrics.csv", separator=";")
+    paths = {name: write_csv(table, folder / "tables" / f"{name}.csv") for name, table in tables.items()}
+    write_csv(fold_metrics(study), folder / "tables" / "metrics.csv", separator=";")
     for name in {name for section in sections for name in section.tables} - set(
         tables
     ):  # of an earlier report
@@ -101,7 +101,7 @@ def write_report(
     drawn = write_run_figures(study, tables, folder / "figures", run_figures)
     if paper and study.runs:
         write_paper(study, sections, tables, [item.matrix for item in found], folder / "paper")
-    page = _environment().get_template("report.html.j2").render(
+    page = environment().get_template("report.html.j2").render(
         study=study, question=_question(study), found=found, cautions=cautions, lede=_lede(study),
         sections=[
             (section, shown)
@@ -287,13 +287,15 @@ def _summary(study: Study, found: list[Found], cautions: list[str]) -> str:
     return "\n".join([*lines, *(f"Note: {warning}" for warning in study.warnings)])
 
 
-def _write_csv(table: pd.DataFrame, path: Path, *, separator: str = ",") -> Path:
+def write_csv(table: pd.DataFrame, path: Path, *, separator: str = ",") -> Path:
+    """Write a table as CSV, whole or not at all; returns its path."""
     with atomic_path(path) as temporary:
         table.to_csv(temporary, index=False, sep=separator)
     return path
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """The pages' templates, with every value escaped."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     return jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True

@@ -180,6 +180,11 @@ def _condition(name: str) -> dict[str, Any]:
 
 
 def study_folder(config: DictConfig) -> Path:
-    """The folder of `study`: a path that exists as given, else a name under `paths.outputs`."""
-    given = Path(str(config.study)).expanduser()
-    return given if given.is_dir() else Path(config.paths.outputs).expanduser() / str(config.study)
+    """The folder of `study`, see `named_folder`."""
+    return named_folder(config, str(config.study))
+
+
+def named_folder(config: DictConfig, name: str) -> Path:
+    """The folder of a study: a path that exists as given, else a name under `paths.outputs`."""
+    given = Path(name).expanduser()
+    return given if given.is_dir() else Path(config.paths.outputs).expanduser() / name

@@ -15,7 +15,7 @@ from occlufer.analysis.core.selection import Choice, choose
 from occlufer.runs import Run, find_runs
 from occlufer.types import RunError
 
-__all__ = ["Block", "LeftOut", "ScoredRun", "Study", "load_study"]
+__all__ = ["Block", "LeftOut", "ScoredRun", "Study", "cut_to", "load_study"]
 
 # What a damaged JSON, YAML or parquet file can raise once it has been parsed.
 _DAMAGE = (OSError, ValueError, TypeError, KeyError, AttributeError)
@@ -142,7 +142,7 @@ def _on_shared_faces(runs: list[ScoredRun]) -> tuple[list[ScoredRun], list[LeftO
             f"{len(shared)} faces that every run and condition shares (of up to {most}) are compared."
         )
     keys = {face[0] for face in shared}
-    return [_cut(run, keys) for run in sorted(kept, key=lambda run: run.run.name)], strange, notes
+    return [cut_to(run, keys) for run in sorted(kept, key=lambda run: run.run.name)], strange, notes
 
 
 def _faces(run: ScoredRun, *, with_content: bool) -> set[tuple[Any, ...]]:
@@ -160,7 +160,8 @@ def _uneven(run: ScoredRun) -> bool:
     return faces * len(run.conditions) > len(run.predictions)
 
 
-def _cut(run: ScoredRun, keys: set[str]) -> ScoredRun:
+def cut_to(run: ScoredRun, keys: set[str]) -> ScoredRun:
+    """The run on these faces alone, sorted by condition and key."""
     rows = run.predictions
     if rows["key"].nunique() > len(keys):
         rows = rows[rows["key"].astype(str).isin(keys)]

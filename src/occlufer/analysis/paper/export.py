@@ -31,10 +31,10 @@ _MAIN = r"""% Everything of this folder in one document: pdflatex main, bibtex m
 \section{Methods}
 \input{methods}
 \section{Tables}
-%s
+TABLES
 \clearpage
 \section{Figures}
-%s
+FIGURES
 \bibliographystyle{plain}
 \bibliography{references}
 \end{document}
@@ -79,10 +79,9 @@ def write_paper(
         f"\\includegraphics[width=\\linewidth]{{{{figures/{part.name}_{drawing.PAGE:g}in}}.pdf}}\n"
         for part in drawn
     ]
-    write_text(
-        folder / "main.tex",
-        _MAIN % ("\n".join(f"\\input{{tables/{name}}}" for name in names), "\n".join(shown)),
-    )
+    inputs = "\n".join(f"\\input{{tables/{name}}}" for name in names)
+    main = _MAIN.replace("TABLES", inputs).replace("FIGURES", "\n".join(shown))
+    write_text(folder / "main.tex", main)
     _write_predictions(study, folder / "predictions.csv")
 
 

@@ -7,7 +7,8 @@ import re
 from occlufer.analysis.sections.parts import Entry, Grid
 
 _LONG = 45  # printed lines above which a table may break over pages
-_WIDE = 60  # letters of the widest row above which a table takes both columns
+_WIDE = 55  # letters of the widest row above which a table takes both columns
+_TOO_WIDE = 110  # and above which it is made to fit them
 _ESCAPED = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -35,15 +36,17 @@ def latex_table(grid: Grid, label: str) -> str:
     caption = f"\\caption{{{escape(grid.caption)}}}\\label{{tab:{label}}}"
     if len(body) > _LONG:
         top = [r"\toprule", *head, r"\midrule"]
-        lines = ["% Needs booktabs and longtable, and one column.", f"\\begin{{longtable}}{{{columns}}}",
+        small = r"{\footnotesize\setlength{\tabcolsep}{3pt}"
+        lines = ["% Needs booktabs and longtable, and one column.", small, f"\\begin{{longtable}}{{{columns}}}",
                  caption + r" \\", *top, r"\endfirsthead", *top, r"\endhead", *body,
-                 r"\bottomrule", r"\end{longtable}"]  # fmt: skip
-    else:
-        kind = "table*" if _width(grid) > _WIDE else "table"
-        lines = ["% Needs booktabs.", f"\\begin{{{kind}}}", r"\centering\small", caption,
-                 f"\\begin{{tabular}}{{{columns}}}", r"\toprule", *head, r"\midrule", *body, r"\bottomrule",
-                 r"\end{tabular}",
-                 f"\\end{{{kind}}}"]  # fmt: skip
+                 r"\bottomrule", r"\end{longtable}}"]  # fmt: skip
+        return "\n".join(lines) + "\n"
+    width = _width(grid)
+    kind = "table*" if width > _WIDE else "table"
+    fit, end = (r"\resizebox{\linewidth}{!}{%", "}") if width > _TOO_WIDE else ("%", "%")
+    lines = ["% Needs booktabs; graphicx if wide.", f"\\begin{{{kind}}}", r"\centering\small", caption,
+             fit, f"\\begin{{tabular}}{{{columns}}}", r"\toprule", *head, r"\midrule", *body, r"\bottomrule",
+             r"\end{tabular}" + end, f"\\end{{{kind}}}"]  # fmt: skip
     return "\n".join(lines) + "\n"
 
 
@@ -67,6 +70,7 @@ def _lines(row: list[Entry]) -> list[str]:
 
 
 def _width(grid: Grid) -> int:
-    cells = [[len(entry.text) for entry in row] for row in grid.rows]
-    widths = [max(column) for column in zip(*cells, strict=True)] if cells else [0]
-    return sum(widths) + 2 * len(widths)
+    """Letters of the widest row, and the gaps between its columns."""
+    cells = [[len(name) for name in grid.header]]
+    cells += [[max(len(entry.text), len(entry.small)) for entry in row] for row in grid.rows]
+    return sum(max(column) + 2 for column in zip(*cells, strict=True))

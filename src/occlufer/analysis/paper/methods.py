@@ -10,7 +10,7 @@ from occlufer.analysis.core.conditions import condition_order
 from occlufer.analysis.core.scored import ScoredRun, packages_of
 from occlufer.analysis.core.study import Study
 from occlufer.analysis.core.trainings import repetitions
-from occlufer.analysis.core.words import condition_phrase, count, joined
+from occlufer.analysis.core.words import condition_phrase, joined
 from occlufer.analysis.paper.latex import escape
 from occlufer.analysis.paper.references import DATASETS
 
@@ -34,10 +34,13 @@ def citations(text: str) -> list[str]:
 
 def latex_text(text: str) -> str:
     r"""The paragraph for LaTeX: escaped, with `\cite`."""
-    parts = _CITED.split(text)
+    return "\n\n".join(map(_paragraph, text.split("\n\n")))
+
+
+def _paragraph(text: str) -> str:
     return "".join(
         f"\\cite{{{','.join(key.strip('@ ') for key in part.split(';'))}}}" if place % 2 else escape(part)
-        for place, part in enumerate(parts)
+        for place, part in enumerate(_CITED.split(text))
     )
 
 
@@ -60,7 +63,7 @@ def _training_words(runs: Sequence[ScoredRun]) -> str:
         f"{f' [{cited}]' if cited else ''} ({splits} faces) for {_said(runs, 'trainer.max_epochs')} epochs on "
         f"{trains}, with {repeated} each, and tested on {tests}, the same faces under every condition.",
         f"Landmarks of each face (468 points) were found once, on the uncovered image [@kartynnik2019]; "
-        f"{count(counts.get('dropped', 0), 'face')} without landmarks left every condition. Occluders were drawn from "
+        f"faces without landmarks ({counts.get('dropped', 0)}) left every condition. Occluders were drawn from "
         "these landmarks anew for each training face and epoch, and once for each test face.",
         f"Images were {_size(runs)} pixels{_augmented(first)}.",
         f"We used {_name(runs, 'objective')} and {_name(runs, 'optimizer')} (learning rate "
@@ -128,18 +131,22 @@ def _statistics_words(study: Study, tables: Mapping[str, Any]) -> str:
     if len(tables.get("effects", ())):
         sentences.append(
             f"Differences in accuracy take {'people' if len(people) else 'faces'} and trainings as crossed random "
-            "effects [@searle1992]; p values of the primary family, which was declared beforehand, are Holm-corrected "
+            "effects, the spread of trainings pooled over the contrasts [@searle1992]; p values of the primary family, "
+            "which was declared beforehand, are Holm-corrected "
             "[@holm1979], and equivalence is tested by two one-sided tests [@schuirmann1987]."
         )
     if len(tables.get("recovery", ())):
         sentences.append(
-            "Recovery is the share of the accuracy lost under an occluder that a training wins back; its interval "
-            "resamples trainings too [@owen2007]."
+            "Recovery is the share of the accuracy lost under an occluder that a training wins back, with an interval "
+            "by the delta method."
         )
     if len(tables.get("comparisons", ())):
         sentences.append("Single trainings are compared by exact McNemar tests [@mcnemar1947].")
     if len(tables.get("calibration", ())):
-        sentences.append("Calibration is the expected calibration error over 15 bins [@guo2017].")
+        sentences.append(
+            "Calibration is the expected calibration error over 15 bins [@guo2017], with intervals that "
+            "resample trainings too [@owen2007]."
+        )
     if "published" in tables and len(tables["published"]):
         sentences.append("Published figures are those of the study that was run again [@casasortiz2024].")
     return " ".join(sentences) if study.runs else ""
@@ -172,6 +179,8 @@ def _name(runs: Sequence[ScoredRun], group: str) -> str:
     known = [
         str(value).rsplit(".", 1)[-1] for value in _values(runs, f"{group}._target_") if value is not None
     ]
+    if group == "objective":  # CrossEntropy in words; an optimiser keeps its name
+        known = [re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower() for name in known]
     return " or ".join(known) if known else f"{group} (not recorded)"
 
 
