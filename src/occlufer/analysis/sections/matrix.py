@@ -69,6 +69,19 @@ class Matrix(Section):
         words = "The eight metrics of every training at full precision, columns separated by semicolons:"
         return [Files(words, [("tables/metrics.csv", "metrics.csv")])]
 
+    def answers(self, block: Block) -> list[tuple[str, str]]:
+        rows = records(self.matrix(block))
+        if len(rows) > 1:  # the effects answer
+            return []
+        (row,) = rows
+        return [(
+            "What is read",
+            f"Networks trained on {condition_phrase(row['train'])} reach {percent(row['accuracy_mean'])} accuracy on "
+            f"{condition_phrase(row['test'])} (95 % interval {bounds(row['accuracy_low'], row['accuracy_high'])}; "
+            f"{spread_words(self.matrix(block))}; always answering the largest class: "
+            f"{percent(row['majority_accuracy'])}).",
+        )]  # fmt: skip
+
     def findings(self, block: Block) -> list[str]:
         rows = records(self.matrix(block))
         majority = percent(rows[0]["majority_accuracy"])
