@@ -115,8 +115,8 @@ def test_intervals_of_shares_and_prices_by_hand_for_one_training(tmp_path: Path)
 
 def test_the_findings_name_the_mixture_and_its_price(sections) -> None:
     (block,) = sections[0].core.study.blocks
-    text = "\n".join(sentence for section in sections for sentence in section.findings(block))
-    assert "Training on faces under mixed occlusion" in text
+    text = "\n".join(answer for section in sections for _, answer in section.answers(block))
+    assert "training on mixed faces" in text
     assert "points on bare faces" in text
 
 
@@ -311,7 +311,7 @@ def test_other_datasets_reach_the_report_with_the_gap_to_the_own_faces(folder: P
 def test_the_page_has_every_new_section(folder: Path, tmp_path: Path) -> None:
     page = write_report(folder, output=tmp_path).path.read_text(encoding="utf-8")
     for words in ("Retention, recovery and price", "Calibration and abstention", "On other faces", "Left out: mixed_",
-                  "share of answers", "wins back"):  # fmt: skip
+                  "share of answers", "What wins it back"):  # fmt: skip
         assert words in page, words
     assert "Leads: what looks wrong" not in page
 

@@ -70,7 +70,7 @@ def test_a_training_that_diverges_is_stopped():
         enable_model_summary=False, num_sanity_val_steps=0,
     )  # fmt: skip
     held_out = DataLoader(pairs(2), batch_size=2)  # type: ignore[arg-type]
-    with pytest.raises(RunError, match=r"became nan in epoch 0\. Lower deoccluder\.lr"):
+    with pytest.raises(RunError, match=r"became nan in epoch 1\. Lower deoccluder\.lr"):
         trainer.fit(network, DataLoader(pairs(4), batch_size=2), held_out)  # type: ignore[arg-type]
 
 

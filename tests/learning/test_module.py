@@ -131,7 +131,7 @@ def test_dropout_follows_the_seed_and_no_global_state():
 def test_a_loss_that_is_no_number_stops_the_training_before_a_checkpoint(tmp_path):
     items = faces(30)
     items[11]["image"].fill_(float("nan"))
-    with pytest.raises(RunError, match=r"loss became nan in epoch 0\. Lower optimizer\.lr"):
+    with pytest.raises(RunError, match=r"loss became nan in epoch 1\. Lower optimizer\.lr"):
         fit(classifier(), train=loader(items), enable_checkpointing=True,
             callbacks=checkpoint_callbacks(tmp_path, patience=None))  # fmt: skip
     assert not list(tmp_path.iterdir())

@@ -125,7 +125,7 @@ class DeOccluder(pl.LightningModule):
         error = float(self.trainer.callback_metrics["train_error"])
         if not math.isfinite(error):
             raise RunError(
-                f"The de-occluder's training error became {error} in epoch {self.current_epoch}. Lower deoccluder.lr "
+                f"The de-occluder's training error became {error} in epoch {self.current_epoch + 1}. Lower deoccluder.lr "
                 "and give another output=DIR."
             )
 

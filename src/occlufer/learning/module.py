@@ -107,7 +107,7 @@ class ExpressionClassifier(TestedNetwork):
         loss = float(self.trainer.callback_metrics["train_loss"])
         if not math.isfinite(loss):
             raise RunError(
-                f"The training loss became {loss} in epoch {self.current_epoch}. Lower optimizer.lr, or set "
+                f"The training loss became {loss} in epoch {self.current_epoch + 1}. Lower optimizer.lr, or set "
                 "trainer.gradient_clip_val=1. The checkpoint of the epoch before is kept."
             )
         # Here, and not by Lightning, for the reason given in `schedules.plateau`.
