@@ -125,8 +125,8 @@ class DeOccluder(pl.LightningModule):
         error = float(self.trainer.callback_metrics["train_error"])
         if not math.isfinite(error):
             raise RunError(
-                f"The de-occluder's training error became {error} in epoch {self.current_epoch + 1}. Lower deoccluder.lr "
-                "and give another output=DIR."
+                f"The de-occluder's training error became {error} in epoch {self.current_epoch + 1}. Lower "
+                "deoccluder.lr and give another output=DIR."
             )
 
     def _note(self, name: str, value: torch.Tensor, weight: int) -> None:
