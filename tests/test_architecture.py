@@ -123,6 +123,7 @@ ALLOWED: dict[str, set[str]] = {
     "commands": {
         "commands",
         "tasks",
+        "analysis.compare",
         "analysis.report",
         "console",
         "datasets.extra",
