@@ -46,9 +46,7 @@ if TYPE_CHECKING:
     import pandas as pd  # imported where a table is read: what starts a sweep reads none
 
 FORMAT = 3
-"""Version of the run folder; a reader refuses a newer one, reads format 2, and says so for an older one."""
-FROM_ZERO = 2
-"""The format that counted epochs from 0; readers hand out its epochs from 1."""
+"""Version of the run folder; a reader refuses a newer one, reads 2 (epochs from 0), and says so for an older one."""
 
 FACES = "faces.csv"
 PROBABILITY_COLUMNS: tuple[str, ...] = tuple(f"prob_{name}" for name in EXPRESSIONS)
@@ -181,7 +179,7 @@ class Run:
             raise RunError(f"{error} Delete the run folder and train again.") from error
         if not isinstance(fields, dict):
             raise RunError(f"{path} cannot be read (no record). Delete the run folder and train again.")
-        if fields.get("format") == FROM_ZERO and isinstance(best := fields.get("best_epoch"), int):
+        if fields.get("format") == 2 and isinstance(best := fields.get("best_epoch"), int):
             fields |= {"best_epoch": best + 1, "format": FORMAT}
         if (found := fields.get("format")) != FORMAT:
             raise RunError(
@@ -192,9 +190,7 @@ class Run:
         if set(fields) != names:
             odd = sorted(set(fields) ^ names)
             raise RunError(f"{path}: unexpected or missing fields {odd}. Train the run again.")
-        fields["conditions"] = tuple(fields["conditions"])
-        fields["notes"] = tuple(fields["notes"])
-        return RunSummary(**fields)
+        return RunSummary(**fields | {name: tuple(fields[name]) for name in ("conditions", "notes")})
 
     def state(self) -> str:
         """One sentence on how far the run got: finished, failed (and why), or stopped after which epoch."""
@@ -257,8 +253,7 @@ class Run:
     def history(self) -> pd.DataFrame:
         """history.csv, one row an epoch (from 1); empty when there is none yet, or a damaged one."""
         table = self._table("history.csv")
-        # Earlier versions counted from 0. A history is whole: it is written anew after each epoch.
-        return table.assign(epoch=table["epoch"] + 1) if (table["epoch"] == 0).any() else table
+        return table.assign(epoch=table["epoch"] + (table["epoch"] == 0).any())  # format 2 counted from 0
 
     def coverage(self) -> pd.DataFrame:
         """coverage.csv: split, expression, faces, used, dropped; empty when there is none, or a damaged one."""
