@@ -186,9 +186,7 @@ class Run:
                 f"{path} has format {found!r}, this version of occlufer reads format {FORMAT}. "
                 "Read it with the version that wrote it (environment.json names it), or train again."
             )
-        names = {field.name for field in dataclasses.fields(RunSummary)}
-        if set(fields) != names:
-            odd = sorted(set(fields) ^ names)
+        if odd := sorted(set(fields) ^ {field.name for field in dataclasses.fields(RunSummary)}):
             raise RunError(f"{path}: unexpected or missing fields {odd}. Train the run again.")
         return RunSummary(**fields | {name: tuple(fields[name]) for name in ("conditions", "notes")})
 
