@@ -169,7 +169,7 @@ def test_odd_requests_are_refused_before_any_work(run_command, inputs, tmp_path,
 
 def test_faces_that_are_covered_already_are_refused(run_command, tmp_path):
     root = fake_masked_faces.make_fake(tmp_path / "masked", collection="M-FER2013")
-    with pytest.raises(ConfigError, match=r"are covered already.* Give a dataset of bare faces"):
+    with pytest.raises(ConfigError, match=r"are covered already.* Choose a dataset of bare faces"):
         run_command(
             "augment", ["dataset=masked_fer2023", f"dataset.root={root}", f"paths.outputs={tmp_path}"]
         )
