@@ -216,7 +216,7 @@ def test_no_study_and_an_empty_study_are_told_apart(tmp_path):
     with pytest.raises(RunError, match=r"There is no study folder .*none\. Give study=NAME"):
         find_runs(tmp_path / "none")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RunError, match=r"holds no run folder .*study=empty first"):
+    with pytest.raises(RunError, match=r"holds no run folder\. .*study=empty first"):
         find_runs(tmp_path / "empty")
 
 
