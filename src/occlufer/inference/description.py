@@ -108,7 +108,8 @@ def from_text(text: str | None, path: Path, *, trusted: Sequence[str] = ()) -> D
 
 def _filled_later(model: dict[str, Any]) -> dict[str, Any]:
     """A network's node without the weights that its training began from: all weights come from the file itself."""
-    return model | ({"pretrained": None} if "pretrained" in model else {})
+    inner = {name: _filled_later(value) for name, value in model.items() if isinstance(value, dict)}
+    return model | inner | ({"pretrained": None} if "pretrained" in model else {})
 
 
 def older(where: str, what: str) -> RunError:
