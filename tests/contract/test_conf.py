@@ -135,7 +135,7 @@ def fits(node: dict[str, Any]) -> None:
     assert not any(p.kind is p.VAR_KEYWORD for p in parameters.values()), f"{name} takes whatever it is given"
     keys = {key for key in node if not key.startswith("_")}
     if "occlufer.datasets." in name:
-        keys.discard("extra")  # laid over any dataset by `make_faces`
+        keys -= {"extra", "crop"}  # laid over any dataset by `make_faces`
     assert keys <= set(parameters), f"{name} takes no {keys - set(parameters)}"
 
 
