@@ -35,9 +35,9 @@ def are_in_image(landmarks_BN3: FloatArray, image_hw_B2: IntArray) -> BoolArray:
     x, y = landmarks_BN3[..., 0], landmarks_BN3[..., 1]
     height_B1, width_B1 = image_hw_B2[:, :1], image_hw_B2[:, 1:]
     inside_BN = (x >= 0) & (x < width_B1) & (y >= 0) & (y < height_B1)
-    enough_RB = np.array([inside_BN[:, region].mean(axis=1) >= 0.5 for region in _REGIONS])
-    whole_B: BoolArray = enough_RB.all(axis=0)
-    return whole_B
+    shares_RB = np.stack([inside_BN[:, region].mean(axis=1) for region in _REGIONS])
+    enough_B: BoolArray = shares_RB.min(axis=0) >= 0.5
+    return enough_B
 
 
 def promised_share(occluder: Occluder[Any], rng: np.random.Generator) -> float:
