@@ -32,7 +32,9 @@ def test_a_rank_ends_when_the_process_that_started_it_is_killed():
     first.communicate()
 
 
-@pytest.mark.parametrize(("first", "code"), [("4194305", 1), (None, 0), (str(os.getpid()), 0)])
+@pytest.mark.parametrize(
+    ("first", "code"), [("4194305", 1), (None, 0), (str(os.getpid()), 0)], ids=["gone", "none", "alive"]
+)
 def test_a_rank_that_comes_too_late_ends_at_once_and_that_of_another_launcher_does_not(
     tmp_path: Path, first, code
 ):

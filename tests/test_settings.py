@@ -201,3 +201,15 @@ def test_a_protocol_is_made_of_its_name():
 def test_a_dataset_asks_its_protocol(name, duplicates):
     made = composed("dataset=fer2013_study_b", "dataset.root=x", f"protocol={name}")
     assert made["dataset"]["duplicates"] == duplicates
+
+
+def test_a_teacher_of_the_same_seed_is_no_other_design():
+    """Only runs of distillation have the setting, and it follows their seed."""
+    plain = [design("none", Training(seed, None), {"seed": seed}) for seed in (0, 1)]
+    distilled = [
+        design("mixed", Training(seed, None), {"seed": seed, "objective": {"teacher": {"seed": seed}}})
+        for seed in (0, 1)
+    ]
+    assert telling_apart([*plain, *distilled]) == ([], [])
+    other = design("mixed", Training(1, None), {"seed": 1, "objective": {"teacher": {"seed": 0}}})
+    assert telling_apart([*plain, distilled[0], other])[1] == ["objective.teacher.seed"]

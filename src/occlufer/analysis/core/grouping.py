@@ -103,9 +103,12 @@ def _repeats_the_training(designs: Sequence[Design], name: str) -> bool:
     last = name.rpartition(".")[2]
     if name == "evaluation_seed" or not ("seed" in last or "fold" in last):
         return False
-    if all(item.settings.get(name) == item.training.seed for item in designs):
+    having = [
+        item for item in designs if name in item.settings
+    ]  # a teacher's seed is a setting of distillation only
+    if all(item.settings[name] == item.training.seed for item in having):
         return True
-    folds = [item.training.fold for item in designs]
+    folds = [item.training.fold for item in having]
     return None not in folds and all(
-        item.settings.get(name) == fold for item, fold in zip(designs, folds, strict=True)
+        item.settings[name] == fold for item, fold in zip(having, folds, strict=True)
     )
