@@ -14,7 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import open_dict
 
-from occlufer.analysis.core.grouping import design, telling_apart
+from occlufer.analysis.core.grouping import design, in_groups, telling_apart
 from occlufer.analysis.core.trainings import Training
 from occlufer.commands.checks import training_settings
 from occlufer.runs import Run
@@ -213,3 +213,8 @@ def test_a_teacher_of_the_same_seed_is_no_other_design():
     assert telling_apart([*plain, *distilled]) == ([], [])
     other = design("mixed", Training(1, None), {"seed": 1, "objective": {"teacher": {"seed": 0}}})
     assert telling_apart([*plain, distilled[0], other])[1] == ["objective.teacher.seed"]
+
+
+def test_many_settings_of_a_group_are_counted():
+    names = ["flip_test", "objective.a", "objective.b.c", "objective.b.d", "trainer.max_epochs"]
+    assert in_groups(names) == "flip_test, objective (3 settings), trainer.max_epochs"

@@ -7,7 +7,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from occlufer.analysis.core.conditions import condition_order
-from occlufer.analysis.core.grouping import design, is_tuned, setting_text, telling_apart, variant_text
+from occlufer.analysis.core.grouping import (
+    design,
+    in_groups,
+    is_tuned,
+    setting_text,
+    telling_apart,
+    variant_text,
+)
 from occlufer.analysis.core.scored import Block, ScoredRun
 from occlufer.analysis.core.trainings import Training, missing_folds
 
@@ -28,7 +35,7 @@ def assign_blocks(runs: Iterable[ScoredRun]) -> tuple[list[ScoredRun], list[str]
         within, across = telling_apart(designs)
         if across:
             notes.append(
-                f"{block.title}: the train conditions differ in more than the occlusion: {', '.join(across)}."
+                f"{block.title}: the train conditions differ in more than the occlusion: {in_groups(across)}."
             )
         grid = any(run.config.get("published") for run in members)
         tuned = [name for name in within if grid and is_tuned(name)]

@@ -98,6 +98,17 @@ def setting_text(item: Design, names: Sequence[str], designs: Sequence[Design]) 
     return ", ".join(parts)
 
 
+def in_groups(names: Sequence[str]) -> str:
+    """Settings for one line: those of a group that has more than two of them as `objective (11 settings)`."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        groups[name.split(".")[0]].append(name)
+    return ", ".join(
+        f"{group} ({len(found)} settings)" if len(found) > 2 else ", ".join(found)
+        for group, found in groups.items()
+    )
+
+
 def _repeats_the_training(designs: Sequence[Design], name: str) -> bool:
     """Whether a seed or fold of another part follows the run's own, so that it is a replicate too."""
     last = name.rpartition(".")[2]
