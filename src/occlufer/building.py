@@ -11,6 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError
 
 from occlufer.settings import conf_folder
 from occlufer.types import ConfigError, OccluferError
@@ -20,7 +21,15 @@ def plain(config: Any) -> Any:
     """A resolved copy in plain dicts and lists; raises `ConfigError` naming a key without value."""
     if not OmegaConf.is_config(config):
         return config
-    return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    try:
+        return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except InterpolationResolutionError as error:
+        inner = error.__context__
+        while inner is not None and not isinstance(inner, OccluferError):
+            inner = inner.__context__
+        if inner is None:
+            raise
+        raise inner from None  # of `${protocol:...}`: its own sentence says more
 
 
 def build(config: Any, **more: Any) -> Any:

@@ -163,15 +163,12 @@ def test_holm_runs_within_the_primary_family_of_bare_faces_and_recoveries(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("change", "p", "p_equivalent", "words"),
-    [(-0.4, 0.001, 1, "."), (-0.01, 0.6, 0.01, ": equivalent within 3 points."),
-     (-0.1, 0.2, 0.9, ": undecided, as a difference below 12.5 points would often be missed here.")],
+    ("p", "p_equivalent", "words"),
+    [(0.001, 1, effects_section._SHOWN), (0.6, 0.01, "equivalent within 3 points"),
+     (0.2, 0.9, "not shown to be more than chance")],
 )  # fmt: skip
-def test_the_verdict_says_what_was_shown(change: float, p: float, p_equivalent: float, words: str) -> None:
-    row = {"kind": "cover", "difference": change, "low": -0.5, "high": 0.3, "p": p, "p_holm": p, "train_second": "none",
-           "p_equivalent_holm": p_equivalent, "detectable": 0.125, "accuracy_first": 0.8, "test_second": "mask",
-           "accuracy_second": 0.8 + change, "trainings": 2}  # fmt: skip
-    assert effects_section._sentence(row, 0.03).endswith(f"2 trainings){words}")
+def test_the_verdict_says_what_was_shown(p: float, p_equivalent: float, words: str) -> None:
+    assert effects_section._verdict({"p_holm": p, "p_equivalent_holm": p_equivalent}, 0.03) == words
 
 
 def test_two_seeds_of_two_designs_are_said_to_be_too_few(tmp_path: Path) -> None:

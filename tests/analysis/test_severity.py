@@ -75,8 +75,7 @@ def test_the_page_shows_it_and_says_that_people_were_resampled(folder: Path, tmp
     report = write_report(folder, output=tmp_path)
     page = report.path.read_text(encoding="utf-8")
     for words in ("Accuracy and the covered share of the face", "tables/severity.csv", "mask@0.25, mask@0.5",
-                  "People are resampled (20 of them)", "the 20 people of 140 test faces",
-                  "The 140 test faces show 20 people"):  # fmt: skip
+                  "People are resampled (20 of them)", "the 20 people of 140 test faces"):  # fmt: skip
         assert words in page, words
     assert "as the predictions do not say who is shown" not in page
     for kind in ("svg", "pdf", "png"):

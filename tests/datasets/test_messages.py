@@ -20,7 +20,10 @@ def opened(*words: str) -> FaceDataset:
     """The dataset that a command would open."""
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
         config = plain(hydra.compose("prepare", ["dataset=image_folder", *words]))
-    faces: FaceDataset = build(config["dataset"])
+    laid_over = ("extra", "crop")  # any dataset, by the command
+    faces: FaceDataset = build(
+        {name: value for name, value in config["dataset"].items() if name not in laid_over}
+    )
     return faces
 
 

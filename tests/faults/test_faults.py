@@ -20,7 +20,6 @@ import torch
 import wandb
 
 from fakes import TINY_TRAINING, tiny_fer2013
-from fakes import rafdb as fake_rafdb
 from occlufer.data.faces import ConditionedFaces
 from occlufer.files import StorageError
 from occlufer.learning.module import ExpressionClassifier
@@ -262,15 +261,6 @@ def test_a_run_goes_on_to_the_same_result_with_any_workers(bench, monkeypatch, w
     bench.check_same(bench.train(f"loader.num_workers={workers}"))
 
 
-def test_an_image_that_vanishes_from_a_listed_set_between_prepare_and_train(run_command, tmp_path):
-    root = fake_rafdb.make_fake(tmp_path / "rafdb", per_class=2)
-    gone = sorted(root.rglob("train_*_aligned.jpg"))[3]
-    gone.unlink()
-    words = ["dataset=rafdb", f"dataset.root={root}", f"paths.outputs={tmp_path / 'o'}", *TINY_TRAINING]
-    with pytest.raises(DatasetError, match=gone.name):
-        run_command("train", words)
-
-
 # --- The training.
 
 
@@ -284,7 +274,7 @@ def test_a_loss_that_becomes_nan_in_the_second_epoch(bench, monkeypatch):
                 next(self.network.parameters()).fill_(float("nan"))
 
     monkeypatch.setattr(ExpressionClassifier, "on_train_epoch_start", poisoned)
-    bench.fails(RunError, r"loss became nan in epoch 1\. Lower optimizer\.lr.*epoch before is kept")
+    bench.fails(RunError, r"loss became nan in epoch 2\. Lower optimizer\.lr.*epoch before is kept")
     weights = torch.load(bench.run.checkpoint_last, weights_only=True)["state_dict"]
     assert all(torch.isfinite(value).all() for value in weights.values())
     monkeypatch.undo()

@@ -120,9 +120,9 @@ def test_what_only_the_detector_takes_for_a_face_is_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Large boxes over clouds would come before a small face."""
-    (left, top, side) = PLACES[0]
-    boxes = [(200.0, 50.0, 800.0, 650.0), (left + 20.0, top + 30.0, left + 130.0, top + 140.0)]
-    monkeypatch.setattr(crops, "FaceBoxes", lambda model: lambda image_HWC: boxes)
+    (left, _, side) = PLACES[0]
+    cloud, make = (200.0, 50.0, 800.0, 650.0), crops.FaceBoxes
+    monkeypatch.setattr(crops, "FaceBoxes", lambda model: lambda image_HWC: [cloud, *make(model)(image_HWC)])
     (crop,) = cut(Photos(scene(PLACES[0])), tmp_path)
     assert crop.box is not None
     assert left - 60 < crop.box[0] < crop.box[2] < left + side + 60

@@ -19,7 +19,7 @@ import numpy as np
 
 from occlufer.files import atomic_path, locked
 from occlufer.landmarks.boxes import FaceBoxes, prominence, square_around
-from occlufer.landmarks.detector import DetectorSettings, LandmarkDetector
+from occlufer.landmarks.detector import Detection, DetectorSettings, LandmarkDetector
 from occlufer.landmarks.model import model_file
 from occlufer.landmarks.pool import ImageSource, Task, run
 from occlufer.processes import core_count
@@ -29,6 +29,7 @@ MARGIN = 0.5  # of the detector's box, on each side: room for chin, brow and a t
 MOST_SIDE = 512  # pixels: a larger crop is shrunk, more than any network here looks at
 _VERSION = 1  # raise it whenever other crops would be cut
 _CHUNK = 8
+_LEAST_FILLED = 0.25  # of a crop's longer side: about half of what a face usually takes
 _MOST_ASKED = 6  # faces of a photograph that are looked at, the most prominent ones
 
 
@@ -81,10 +82,9 @@ class _Cutting:
         cuts = [_cut(image_HWC, square) for square in squares]
         if not cuts:
             return Crop(digest.hex(), None)
-        # The detector also sees faces in clouds and curtains, large ones: a mesh must bear it out.
-        faces = [
-            n for n, cut_HWC in enumerate(cuts) if detector.detect(cut_HWC).landmarks_N3 is not None
-        ] or [0]
+        # The detector also sees faces in clouds and curtains, large ones: a mesh must bear it out, and not be that of a
+        # small face at the edge of the cloud.
+        faces = [n for n, cut_HWC in enumerate(cuts) if _fills(detector.detect(cut_HWC), cut_HWC)] or [0]
         quality = [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x111111]
         _, content = cv2.imencode(".jpg", np.ascontiguousarray(cuts[faces[0]][:, :, ::-1]), quality)
         with atomic_path(crop_path(self.folder, digest.hex())) as temporary:
@@ -93,6 +93,14 @@ class _Cutting:
 
     def crashed(self, task: Task) -> Crop:
         return Crop(task[1].hex(), None)
+
+
+def _fills(found: Detection, cut_HWC: UInt8Array) -> bool:
+    """Whether a face was found, of the size that the crop was made for."""
+    if found.landmarks_N3 is None:
+        return False
+    side = float(np.ptp(found.landmarks_N3[:, :2], axis=0).max())
+    return side >= _LEAST_FILLED * max(cut_HWC.shape[:2])
 
 
 def _cut(image_HWC: UInt8Array, square: tuple[int, int, int, int]) -> UInt8Array:
