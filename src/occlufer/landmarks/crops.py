@@ -100,7 +100,7 @@ def _fills(found: Detection, cut_HWC: UInt8Array) -> bool:
     if found.landmarks_N3 is None:
         return False
     side = float(np.ptp(found.landmarks_N3[:, :2], axis=0).max())
-    return side >= _LEAST_FILLED * max(cut_HWC.shape[:2])
+    return bool(side >= _LEAST_FILLED * max(cut_HWC.shape[:2]))
 
 
 def _cut(image_HWC: UInt8Array, square: tuple[int, int, int, int]) -> UInt8Array:
