@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from occlufer.datasets.manifest import Manifest, named
-from occlufer.types import EXPRESSIONS, SPLITS, DatasetError, IntArray, seeded_rng
+from occlufer.types import EXPRESSIONS, SPLITS, DatasetError, IntArray, override, seeded_rng
 
 _FOLDS = 20  # a share by subjects is rounded to this many folds
 
@@ -74,8 +74,11 @@ def _by_class(manifest: Manifest, train: IntArray, share: float, seed: int) -> I
         faces = train[manifest.labels[train] == label]
         if len(faces) < 2:
             raise DatasetError(
-                f"{manifest.name}: {EXPRESSIONS[label]} has only 1 face in train, too few to carve from. "
-                "Add faces, or leave the class out of the dataset's class map."
+                f"{manifest.name}: {EXPRESSIONS[label]} has only 1 face left in train, of which a part is still to be carved "
+                "out: where validation and test are carved, each expression needs at least 3 faces. Add faces; in "
+                "dataset=image_folder and dataset=table "
+                f"{override('dataset.classes', [f'{EXPRESSIONS[label]}: null'])} leaves out what is called "
+                f"{EXPRESSIONS[label]} there."
             )
         count = min(max(round(share * len(faces)), 1), len(faces) - 1)
         chosen.append(seeded_rng(seed, int(label)).permutation(faces)[:count])
