@@ -75,8 +75,8 @@ def _by_class(manifest: Manifest, train: IntArray, share: float, seed: int) -> I
         if len(faces) < 2:
             raise DatasetError(
                 f"{manifest.name}: {EXPRESSIONS[label]} has only 1 face left in train, and a part is still to be "
-                "carved out: where validation and test are carved, each expression needs at least 3 faces. Add faces; in "
-                "dataset=image_folder and dataset=table "
+                "carved out: where validation and test are carved, each expression needs at least 3 faces. Add "
+                "faces; in dataset=image_folder and dataset=table "
                 f"{override('dataset.classes', [f'{EXPRESSIONS[label]}: null'])} leaves out what is called "
                 f"{EXPRESSIONS[label]} there."
             )
