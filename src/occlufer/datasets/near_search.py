@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import TypeVar, final
+from typing import Any, TypeVar, final
 
 import cv2
 import numpy as np
@@ -126,9 +126,9 @@ def _blocks(array: NDArray[ScalarT]) -> Iterator[NDArray[ScalarT]]:
     return (array[start : start + _BLOCK] for start in range(0, len(array), _BLOCK))
 
 
-def _unit(vectors_NK: FloatArray) -> FloatArray:
-    unit: FloatArray = vectors_NK / np.maximum(np.linalg.norm(vectors_NK, axis=1, keepdims=True), 1e-6)
-    return unit
+def _unit(vectors_NK: NDArray[np.floating[Any]]) -> FloatArray:
+    lengths_N1 = np.maximum(np.linalg.norm(vectors_NK, axis=1, keepdims=True), 1e-6)
+    return np.asarray(vectors_NK / lengths_N1, np.float32)
 
 
 def _differences(small_NHW: UInt8Array, averaged: int) -> FloatArray:

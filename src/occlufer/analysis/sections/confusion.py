@@ -126,7 +126,8 @@ def _draw_counts(axes: Axes, counts: NDArray[np.int64], theme: Theme) -> None:
     axes.set_aspect("equal")
     for row, column in np.ndindex(*counts.shape):
         if counts[row, column]:
-            share, colour = shares[row, column], theme.text_on(shares[row, column])
+            share = float(shares[row, column])
+            colour = theme.text_on(share)
             axes.text(
                 column, row - 0.13, f"{100 * share:.0f}", ha="center", va="center", color=colour, fontsize=6.8
             )
