@@ -10,10 +10,11 @@ import pytest
 from occlufer.landmarks import topology
 from occlufer.occlusion.base import Occluder
 from occlufer.occlusion.headset import Headset
-from occlufer.occlusion.mask import FaceMask
+from occlufer.occlusion.mask import FaceMask, place_mask
 from occlufer.occlusion.scores import covered_share, placement_scores
 from occlufer.occlusion.templates.surgical import Surgical
 from occlufer.occlusion.templates.visor import Standalone
+from occlufer.occlusion.worn import Wear
 from occlufer.synthesis.renderer import Face
 from occlufer.types import FloatArray, UInt8Array, seeded_rng
 from special_faces import group_picture, portrait, special_faces
@@ -106,6 +107,59 @@ def test_a_turned_face_wears_its_mask_no_wider_than_the_head(special):
         y, x = np.nonzero(alpha > 0.5)
         away = np.hypot(x[:, None] + 0.5 - points[:, 0], y[:, None] + 0.5 - points[:, 1]).min(1)
         assert away.max() < height / 10
+
+
+@pytest.mark.parametrize(
+    ("person", "yaw", "pitch"),
+    [
+        (0, -60, 0),
+        (1, -50, 8),
+        (2, -40, -12),
+        (3, -30, 18),
+        (5, 25, -18),
+        (7, 45, 12),
+        (8, 55, -8),
+        (9, 62, 0),
+    ],
+)
+def test_a_mask_follows_far_cheek_and_nose_of_a_turned_head(person, yaw, pitch):
+    face = portrait(person, yaw=yaw, pitch=pitch)
+    scores = placement_scores(_cover(_MASK, face, person)[1], face.landmarks_N3)
+    assert scores.nose_and_mouth > 0.99
+    assert scores.eyes < 0.005
+    assert scores.outside_mesh < 0.055
+
+
+@pytest.mark.parametrize("yaw", [-45, -30, 30, 45])
+def test_the_drawing_does_not_fold_on_the_far_cheek(yaw):
+    face = portrait(4, yaw=yaw)
+    cheek = [187, 205] if yaw < 0 else [411, 425]
+    read = place_mask(face.landmarks_N3, Wear("blue plain")).inverse(
+        face.landmarks_N3[cheek, :2].astype(float)
+    )
+    assert np.abs(np.asarray(read) - topology.mean_mesh()[cheek, :2]).max() < 0.09
+
+
+def _reach(occluder: FaceMask, face: Face) -> tuple[float, float]:
+    """Rows of the upper and lower end of a mask in the middle of the face."""
+    _, alpha = _cover(occluder, face)
+    column = int(face.landmarks_N3[4, 0])
+    rows = np.flatnonzero(alpha[:, column - 2 : column + 3].max(1) > 0.5)
+    return float(rows[0]), float(rows[-1])
+
+
+def test_an_open_jaw_stretches_a_mask_unless_it_is_told_not_to_follow():
+    closed, opened = portrait(0), portrait(0, units={25: 1.0, 26: 1.2})
+    jaw = float(opened.landmarks_N3[152, 1] - closed.landmarks_N3[152, 1])
+    assert jaw > 5
+    follows = [_reach(_MASK, face) for face in (closed, opened)]
+    assert follows[1][1] - follows[0][1] > 0.7 * jaw
+    stiff = FaceMask(artwork=_MASK.artwork, follows_expression=False)
+    still = [_reach(stiff, face) for face in (closed, opened)]
+    assert np.abs(np.subtract(*still)).max() <= 1
+    scores = placement_scores(_cover(stiff, closed)[1], closed.landmarks_N3)
+    assert scores.nose_and_mouth > 0.97
+    assert scores.eyes == 0
 
 
 def test_the_lower_lip_of_an_open_mouth_is_under_the_mask(special):

@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from occlufer.landmarks import topology
-from occlufer.occlusion.warp import MEAN_LENGTH, Profile, strip, thin_plate
+from occlufer.occlusion.warp import strip, thin_plate
 
 _POINTS = np.random.default_rng(3).uniform(0, 100, (12, 2)).astype(np.float32)
 _TARGETS = np.random.default_rng(4).uniform(-1, 1, (12, 2))
-_ANCHORS = np.array([6, 195, 4, 0, 17, 152, 234, 454, 187, 411])
 
 
 def test_a_spline_without_smoothing_passes_through_its_points():
@@ -36,39 +34,6 @@ def test_a_spline_does_not_depend_on_place_and_size():
 def test_points_in_one_place_still_make_a_finite_map():
     inverse = thin_plate(np.full((12, 2), 7.0, np.float32), _TARGETS, 0.02)
     assert np.isfinite(inverse(np.array([[0.0, 0.0], [7.0, 7.0]]))).all()
-
-
-def _face(yaw: float) -> np.ndarray:
-    angle = np.deg2rad(yaw)
-    turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
-    return (topology.mean_mesh() @ turn.T * 50 + 100).astype(np.float32)
-
-
-def test_a_face_from_the_front_is_not_pushed():
-    canonical = topology.mean_mesh()[_ANCHORS, :2].astype(np.float64)
-    face = _face(0)
-    down = tuple((face[152, :2] - face[10, :2]).tolist())
-    points, foreshortened = Profile(canonical, least=0.15).keep_outward(face[_ANCHORS, :2], down)
-    np.testing.assert_array_equal(points, face[_ANCHORS, :2])
-    assert foreshortened.max() < 0.01 + abs(1 - np.hypot(*down) / 50 / MEAN_LENGTH)
-
-
-def test_the_far_cheek_of_a_profile_is_pushed_outside():
-    canonical = topology.mean_mesh()[_ANCHORS, :2].astype(np.float64)
-    face = _face(70)
-    down = tuple((face[152, :2] - face[10, :2]).tolist())
-    before = face[_ANCHORS, :2]
-    after, foreshortened = Profile(canonical, least=0.15).keep_outward(before, down)
-    moved = np.hypot(*(after - before).T)
-    right = canonical[:, 0] < 0
-    far = (
-        right if foreshortened[right].max() > foreshortened[~right].max() else ~right & (canonical[:, 0] != 0)
-    )
-    assert foreshortened[far].max() == 1
-    assert moved[far].max() > 5
-    assert moved[~far].max() == 0
-    again, _ = Profile(canonical, least=0.15).keep_outward(after, down)
-    np.testing.assert_allclose(again, after, atol=1e-3)
 
 
 def test_a_straight_band_is_read_along_and_down():

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from occlufer.landmarks.topology import mean_mesh
+from occlufer.types import FloatArray
 
 Float64 = NDArray[np.float64]
 Floats = NDArray[np.floating[Any]]
@@ -65,3 +66,17 @@ def head_pose(landmarks_N3: Floats) -> HeadPose:
         turn = left @ right
     scale = max(float(stretch.sum()) / _SIZE, 1e-3)
     return HeadPose(turn, scale, found.sum(0) / len(found) - scale * turn @ _CENTRE)
+
+
+def neutral_face(landmarks_N3: Floats) -> FloatArray:
+    """The mean face in the pose of this one, as wide and as high as its upper head: float32 (468, 3), pixels.
+
+    No expression moves it but by what moves the pose.
+    """
+    pose = head_pose(landmarks_N3)
+    upright = landmarks_N3.take(_STILL, 0).astype(np.float64) @ pose.rotation
+    middle = upright.mean(0)
+    wide, high, _ = ((upright - middle) * _MEAN).sum(0) / (_MEAN**2).sum(0)
+    mesh = (mean_mesh() - _CENTRE) * (wide, high, pose.scale) + middle
+    neutral: FloatArray = (mesh @ pose.rotation.T).astype(np.float32)
+    return neutral

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import math
-from typing import final
+from typing import Any, final
 
 import cv2
 import numpy as np
 
 from occlufer.landmarks import topology
+from occlufer.landmarks.geometry import neutral_face
 from occlufer.occlusion.compositing import Placement, Template
-from occlufer.occlusion.warp import MEAN_LENGTH, Float64, Floats, InverseMap, Profile, thin_plate
+from occlufer.occlusion.templates.artwork import Artwork
+from occlufer.occlusion.warp import MEAN_LENGTH, Float64, Floats, InverseMap, thin_plate
 from occlufer.occlusion.worn import Wear, Worn
 from occlufer.types import FloatArray
 
-# Bridge, nose tip, lips and chin; then pairs from the temples down the jaw; then cheeks and wings of the nose.
+# Bridge, nose tip, lips, chin; then pairs from the ears down the jaw, below the eyes, on cheeks and wings of the nose.
 _ANCHORS = (
     6, 195, 4, 0, 17, 152,
-    127, 356, 234, 454, 132, 361, 172, 397, 150, 379, 148, 377,
-    118, 347, 187, 411, 129, 358,
+    234, 454, 132, 361, 172, 397, 150, 379, 148, 377,
+    232, 452, 230, 450, 118, 347, 187, 411, 129, 358,
 )  # fmt: skip
+_MIDLINE = 6
+# For each of the pairs a landmark further in, at about its height, which hides the anchor where it lies further out.
+_INWARD = (118, 347, 187, 411, 212, 432, 208, 428, 152, 152, 6, 6, 195, 195, 195, 195, 129, 358, 4, 4)
 _SMOOTHING = 0.02
+_HIDDEN_FROM, _HIDDEN_SMOOTHING = 0.35, 5.0
 _NODE_SHARE = 0.2  # spline points between which the map is linear, in eye distances
-_FAR_FROM, _FAR_SMOOTHING = 0.35, 2.0
 _MARGIN = 0.2  # around the anchors, eye distances
 _RIGHT, _LEFT = 234, 454
 _FRAME = (10, 6, 152, _RIGHT, _LEFT)  # forehead, root of the nose, chin, edges of the face
@@ -31,12 +36,15 @@ _PROFILE_REACH = 0.06  # of the distance from the middle of the head
 # Loops may reach on to the ears; the rest of a mask ends with the face.
 _RIGHT_EAR, _LEFT_EAR = (162, 127, 234, 93), (389, 356, 454, 323)
 _EAR_REACH, _TURNED_EAR_REACH = 0.05, 0.16
-# Nose and lips: on a turned head they lie beyond the oval.
-_HEAD_POINTS = (*topology.FACE_OVAL, 6, 195, 5, 4, 1, 2, 0, 17, 61, 291, 129, 358, 200)
-_NEEDED = np.array([*_ANCHORS, *_HEAD_POINTS, *_FRAME])  # read at once
-_HEAD = slice(len(_ANCHORS), -len(_FRAME))
+# On a turned head the oval of the far side lies behind the cheek, and that behind nose and lips.
+_CHEEKS = (116, 345, 50, 280, 187, 411, 214, 434, 135, 364, 169, 394)
+_NOSE_AND_LIPS = (6, 195, 5, 4, 1, 2, 0, 17, 61, 291, 129, 358, 200)
+_HEAD_POINTS = (*topology.FACE_OVAL, *_CHEEKS, *_NOSE_AND_LIPS)
+_NEEDED = np.array([*_ANCHORS, *_INWARD, *_HEAD_POINTS, *_FRAME])  # read at once
+_INWARD_AT = slice(len(_ANCHORS), len(_ANCHORS) + len(_INWARD))
+_HEAD = slice(_INWARD_AT.stop, -len(_FRAME))
 _CANONICAL = topology.mean_mesh()[list(_ANCHORS), :2].astype(np.float64)
-_BESIDE_NOSE = Profile(_CANONICAL, least=0.15)
+_APART = _CANONICAL[_MIDLINE:, 0] - topology.mean_mesh()[list(_INWARD), 0]
 _SEAT = (0.0, 0.66)  # about which a mask is scaled and turned
 _CHIN = 1.25  # canonical y that stays when a mask is pulled down
 _LOOPS = (0.69, 0.85)  # canonical |x| at which loops leave the mask, and the face for the ears
@@ -46,11 +54,21 @@ _LEAST_PULL = 0.05  # below it a mask only fades, as `overlay` has it
 
 @final
 class FaceMask(Worn):
-    """A mask from the bridge of the nose to below the chin. A lower severity is a mask pulled down to the chin."""
+    """A mask from the bridge of the nose to below the chin. A lower severity is a mask pulled down to the chin.
+
+    Args:
+        follows_expression: whether an open jaw stretches the mask and a smile moves it, as they do with a real one: its
+            shape then tells of the expression below. False places it by the head's pose and size alone.
+        others: see `Worn`.
+    """
+
+    def __init__(self, *, artwork: Artwork, follows_expression: bool = True, **others: Any) -> None:
+        super().__init__(artwork=artwork, **others)
+        self.follows_expression = follows_expression
 
     def place(self, landmarks_N3: FloatArray, template: Template, wear: Wear) -> Placement:
         """See `place_mask`."""
-        return place_mask(landmarks_N3, wear)
+        return place_mask(landmarks_N3 if self.follows_expression else neutral_face(landmarks_N3), wear)
 
 
 def place_mask(landmarks_N3: FloatArray, wear: Wear) -> Placement:
@@ -59,13 +77,12 @@ def place_mask(landmarks_N3: FloatArray, wear: Wear) -> Placement:
     forehead, nose, chin, right, left = points[-len(_FRAME) :].tolist()
     down = chin[0] - forehead[0], chin[1] - forehead[1]
     span = math.hypot(*down) / MEAN_LENGTH
-    found, foreshortening = _BESIDE_NOSE.keep_outward(points[: len(_ANCHORS)], down)
-    smoothing = _SMOOTHING + _FAR_SMOOTHING * np.maximum(foreshortening - _FAR_FROM, 0.0) ** 2
+    found = points[: len(_ANCHORS)]
     x0, y0, width, height = cv2.boundingRect(found)
     margin = _MARGIN * span
     across = max(math.dist(right, left) / 1.54, 0.5 * span)
     return Placement(
-        inverse=_pulled_down(thin_plate(found, _seated(wear), smoothing), wear.severity),
+        inverse=_pulled_down(thin_plate(found, _seated(wear), _smoothing(points, down)), wear.severity),
         box=(x0 - margin, y0 - margin, x0 + width + margin, y0 + height + margin),
         pixels_per_unit=math.sqrt(across * span),
         limit_P2=_head_limit(points[_HEAD], (nose, right, left)),
@@ -73,6 +90,24 @@ def place_mask(landmarks_N3: FloatArray, wear: Wear) -> Placement:
         severity=wear.severity,
         kept_y=_CHIN,
     )
+
+
+def _smoothing(points_P2: FloatArray, down: tuple[float, float]) -> Float64:
+    """How far the spline may miss each anchor (K,): those that the face itself hides do not count.
+
+    A map that went through anchors behind the far cheek or the nose would fold.
+
+    Args:
+        points_P2: the landmarks `_NEEDED`, pixels.
+        down: from the forehead (10) to the chin (152), pixels.
+    """
+    per_pixel = MEAN_LENGTH / (down[0] ** 2 + down[1] ** 2 + 1e-6)
+    further_out = points_P2[_MIDLINE : len(_ANCHORS)] - points_P2[_INWARD_AT]
+    # 1 as on the mean face; 0 and less where the surface turns away.
+    shown = further_out @ np.array((down[1] * per_pixel, -down[0] * per_pixel)) / _APART
+    smoothing = np.full(len(_ANCHORS), _SMOOTHING)
+    smoothing[_MIDLINE:] += _HIDDEN_SMOOTHING * np.maximum(_HIDDEN_FROM - shown, 0.0) ** 2
+    return smoothing
 
 
 def _pulled_down(inverse: InverseMap, severity: float) -> InverseMap:
@@ -106,7 +141,7 @@ def _seated(wear: Wear) -> Float64:
 
 
 def _head_limit(points_P2: FloatArray, frame: tuple[list[float], ...]) -> FloatArray:
-    """Outline of the head: the convex hull of the face oval, a little enlarged, and of the nose and lips.
+    """Outline of the head: the convex hull of the face oval, of the cheeks, and of nose and lips.
 
     On the near side of a turned head it reaches on towards the ear.
 
@@ -133,5 +168,5 @@ def _grown(points: tuple[int, ...], reach: float) -> FloatArray:
 
 
 _GROWTH = _grown(topology.FACE_OVAL, _JAW_REACH) + _grown(_RIGHT_EAR + _LEFT_EAR, _EAR_REACH)
-_GROWTH[len(topology.FACE_OVAL) :] = _PROFILE_REACH
+_GROWTH[-len(_NOSE_AND_LIPS) :] = _PROFILE_REACH
 _NEAR_EARS = _grown(_RIGHT_EAR, _TURNED_EAR_REACH), _grown(_LEFT_EAR, _TURNED_EAR_REACH)

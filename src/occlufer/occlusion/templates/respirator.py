@@ -29,7 +29,9 @@ _HEAD_STRAPS = (
     ((0.64, 0.44), (0.73, 0.28), (0.80, 0.10), (0.86, -0.05)),
     ((0.64, 0.84), (0.74, 0.76), (0.83, 0.71), (0.94, 0.68)),
 )
-_FILTER = (0.44, 0.80, 0.235)  # x, y, radius
+_FILTER = (0.455, 0.80, 0.225)  # x, y, radius
+_FILTER_TURN = 0.76  # it faces outwards: narrow from the front, round where the head is turned
+_FILTER_DEPTH = 0.075  # of its side, as it is seen from the front
 Drawing = tuple[FloatArray, FloatArray]
 """Coverage 0..1 (h, w) and light about 1 (h, w), the same for all colours."""
 
@@ -108,7 +110,13 @@ def _gas(colour: str) -> Template:
     sheet, light = _gas_layers()
     picture = np.array(COLOURS[colour], np.float32) * light[..., None]
     cx, cy, radius = _FILTER
-    away = np.sqrt((np.abs(x) - cx) ** 2 + (y - cy) ** 2).astype(np.float32)
+    away, behind = (
+        np.sqrt(((np.abs(x) - at) / _FILTER_TURN) ** 2 + (y - cy) ** 2).astype(np.float32)
+        for at in (cx, cx - _FILTER_DEPTH)
+    )
+    side = smoothstep(radius + 0.006, radius - 0.006, np.minimum(away, behind))
+    wall = np.array((50, 52, 57), np.float32) * (1.15 - 0.55 * smoothstep(-0.2, 0.2, y - cy))[..., None]
+    picture, alpha = over(picture.astype(np.float32), sheet, wall.astype(np.float32), side)
     disc = smoothstep(radius + 0.006, radius - 0.006, away)
     shade = 1.10 - 0.35 * smoothstep(-0.2, 0.25, y - cy) - 0.25 * smoothstep(radius - 0.05, radius, away)
     shade -= 0.18 * bump(radius - 0.06, 0.010, away)
@@ -116,7 +124,7 @@ def _gas(colour: str) -> Template:
         radius - 0.075, radius - 0.09, away
     )
     canister = np.array((72, 74, 80), np.float32) * (shade - 0.35 * slots)[..., None]
-    picture, alpha = over(picture.astype(np.float32), sheet, canister.astype(np.float32), disc)
+    picture, alpha = over(picture, alpha, canister.astype(np.float32), disc)
     valve = smoothstep(0.135, 0.125, np.sqrt(x**2 + (y - 0.84) ** 2))
     ring = bump(0.105, 0.012, np.sqrt(x**2 + (y - 0.84) ** 2).astype(np.float32))
     grey = (
