@@ -12,6 +12,8 @@ from occlufer.occlusion.base import Occluder
 from occlufer.occlusion.headset import Headset
 from occlufer.occlusion.mask import FaceMask, place_mask
 from occlufer.occlusion.scores import covered_share, placement_scores
+from occlufer.occlusion.templates.cloth import Cloth
+from occlufer.occlusion.templates.pulled import Pulled
 from occlufer.occlusion.templates.surgical import Surgical
 from occlufer.occlusion.templates.visor import Standalone
 from occlufer.occlusion.worn import Wear
@@ -21,6 +23,8 @@ from special_faces import group_picture, portrait, special_faces
 
 _MASK = FaceMask(artwork=Surgical(colours={"blue": 1, "black": 1}))
 _WHITE = FaceMask(artwork=Surgical(colours={"white": 1}))
+_PULLED = FaceMask(artwork=Pulled(colours={"white": 1}))
+_WINDOW = FaceMask(artwork=Cloth(colours={"navy": 1}, patterns={"plain": 1}, window=True))
 _HEADSET = Headset(artwork=Standalone(colours={"white": 1, "black": 1}))
 _WHOLE = (
     "turned away",
@@ -228,11 +232,12 @@ def test_small_faces_get_soft_edges_and_no_fringes(special):
         assert out[edge].max() <= max(int(painted.max()), int(face.image_HWC[edge].max())) + 2
 
 
+@pytest.mark.parametrize("mask", [_MASK, _PULLED])
 @pytest.mark.parametrize("severity", [0.34, 0.59])
-def test_loops_of_a_pulled_down_mask_still_reach_the_ears(severity):
+def test_loops_of_a_pulled_down_mask_still_reach_the_ears(mask, severity):
     """Above the mask a loop runs along the edge of the jaw, on either side."""
     face = portrait(1)
-    _, alpha = _cover(_MASK.at_severity(severity), face)
+    _, alpha = _cover(mask.at_severity(severity), face)
     y = int(face.landmarks_N3[[58, 288], 1].mean())
     left, right = sorted(face.landmarks_N3[[58, 288], 0].astype(int))
     middle = (left + right) // 2
@@ -240,3 +245,27 @@ def test_loops_of_a_pulled_down_mask_still_reach_the_ears(severity):
         assert side.max() > 0.3
     if severity < 0.5:
         assert alpha[y - 1 : y + 2, middle - 5 : middle + 5].max() < 0.1  # the mouth is free
+
+
+@pytest.mark.parametrize("severity", [0.34, 0.59])
+def test_a_pulled_down_mask_shows_its_folds_in_small_grey_pictures(special, severity):
+    def contrast(mask: FaceMask, face: Face) -> float:
+        out, alpha = _cover(mask.at_severity(severity), face)
+        x = int(face.landmarks_N3[152, 0])
+        strip, painted = out[:, x - 3 : x + 4, 0].mean(1), alpha[:, x - 3 : x + 4].min(1) > 0.9
+        return float(np.abs(np.diff(strip[painted])).mean() / strip[painted].mean())
+
+    for person in range(4):
+        face = portrait(person, size=48, grey=True)
+        assert contrast(_PULLED, face) > 1.3 * contrast(_WHITE, face)
+
+
+@pytest.mark.parametrize("kind", ["open mouth", "without colour"])
+def test_a_window_shows_all_of_the_lips_under_some_glare(special, kind):
+    for draw, face in enumerate(special[kind]):
+        _, alpha = _cover(_WINDOW, face, draw)
+        x, y = face.landmarks_N3[list(topology.LIPS), :2].astype(int).T
+        assert (alpha[y, x] < 0.6).all()
+        assert np.median(alpha[y, x]) < 0.25
+        x0, x1, y0, y1 = x.min(), x.max(), y.min() - 8, y.max()
+        assert alpha[y0:y1, x0:x1].max() > 0.4

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any, final
+from collections.abc import Sequence
+from typing import final
 
 import cv2
 import numpy as np
@@ -59,11 +60,28 @@ class FaceMask(Worn):
     Args:
         follows_expression: whether an open jaw stretches the mask and a smile moves it, as they do with a real one: its
             shape then tells of the expression below. False places it by the head's pose and size alone.
-        others: see `Worn`.
+        artwork, shift_range, scale_range, roll_range, brightness_range, severity_range: see `Worn`.
     """
 
-    def __init__(self, *, artwork: Artwork, follows_expression: bool = True, **others: Any) -> None:
-        super().__init__(artwork=artwork, **others)
+    def __init__(
+        self,
+        *,
+        artwork: Artwork,
+        shift_range: Sequence[float] = (0.0, 0.0),
+        scale_range: Sequence[float] = (1.0, 1.0),
+        roll_range: Sequence[float] = (0.0, 0.0),
+        brightness_range: Sequence[float] = (1.0, 1.0),
+        severity_range: Sequence[float] = (1.0, 1.0),
+        follows_expression: bool = True,
+    ) -> None:
+        super().__init__(
+            artwork=artwork,
+            shift_range=shift_range,
+            scale_range=scale_range,
+            roll_range=roll_range,
+            brightness_range=brightness_range,
+            severity_range=severity_range,
+        )
         self.follows_expression = follows_expression
 
     def place(self, landmarks_N3: FloatArray, template: Template, wear: Wear) -> Placement:

@@ -27,7 +27,7 @@ _HALF = (
     (0.73, 0.50), (0.715, 0.66), (0.68, 0.79), (0.61, 0.91), (0.51, 1.025), (0.385, 1.13), (0.24, 1.205),
     (0.10, 1.245), (0.0, 1.255),
 )  # fmt: skip
-_WINDOW = (0.0, 0.755, 0.42, 0.225)  # centre and half axes
+_WINDOW = (0.0, 0.79, 0.51, 0.325)  # centre and half axes: lips, and the chin below an open mouth
 _WINDOW_ALPHA = 0.13
 
 
@@ -83,14 +83,16 @@ def _layers() -> tuple[FloatArray, FloatArray]:
 
 
 def _pane(rgb: FloatArray, sheet: FloatArray, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Cut the window, with a stitched rim and two reflections."""
+    """Cut the window, with a stitched rim, and lay the glare of light from above on the pane."""
     cx, cy, a, b = _WINDOW
     radius = ((np.abs((x - cx) / a) ** 3 + np.abs((y - cy) / b) ** 3) ** (1 / 3)).astype(np.float32)
     pane = smoothstep(1.0, 0.97, radius)
-    rim = bump(1.06, 0.03, radius)
-    glint = bump(0.0, 0.03, x + 0.24 + 0.35 * (y - cy)) + 0.5 * bump(0.0, 0.02, x - 0.30 + 0.35 * (y - cy))
-    glint = 0.30 * glint * smoothstep(0.95, 0.7, radius)
-    clear = np.float32(_WINDOW_ALPHA) + glint.astype(np.float32)
-    colour = rgb * (1 - 0.22 * rim[..., None])
-    colour = colour * (1 - pane[..., None]) + np.float32(238.0) * pane[..., None]
+    rim = bump(1.05, 0.03, radius)
+    arch = y - (cy - 0.66 * b + 0.30 * x**2)  # bends with the pane round the face
+    glare = 0.62 * bump(0.0, 0.028, arch) * smoothstep(0.40, 0.16, np.abs(x))
+    glare += 0.5 * bump(0.36, 0.03, np.abs(x)) * bump(cy - 0.02, 0.11, y)
+    glare += 0.22 * bump(1.0, 0.05, radius) * (y > cy)  # the lower edge catches light
+    clear = np.float32(_WINDOW_ALPHA) + glare.astype(np.float32)
+    colour = rgb * (1 - 0.35 * rim[..., None])
+    colour = colour * (1 - pane[..., None]) + np.float32(244.0) * pane[..., None]
     return colour.astype(np.float32), (sheet * (1 - pane) + clear * pane).astype(np.float32)

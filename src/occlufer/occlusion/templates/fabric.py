@@ -28,10 +28,10 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 """Fabric colours, RGB."""
 
 EAR_LOOPS: tuple[Points, ...] = (
-    ((0.69, 0.41), (0.745, 0.31), (0.79, 0.20), (0.85, 0.09), (0.90, 0.02)),
-    ((0.69, 0.70), (0.75, 0.62), (0.80, 0.53), (0.86, 0.46), (0.92, 0.41)),
+    ((0.69, 0.41), (0.745, 0.31), (0.79, 0.20), (0.85, 0.09), (0.90, 0.02), (1.03, -0.10)),
+    ((0.69, 0.70), (0.75, 0.62), (0.80, 0.53), (0.86, 0.46), (0.92, 0.41), (1.03, 0.35)),
 )
-"""From the corners of a mask to the ears, on the subject's left."""
+"""From the corners of a mask to the ears and beyond, on the subject's left: the end of the head cuts them off."""
 
 
 def sheet_of(half: Points) -> FloatArray:

@@ -26,10 +26,14 @@ _RUBBER = (
     (0.65, 0.87), (0.57, 0.985), (0.45, 1.085), (0.30, 1.17), (0.14, 1.235), (0.0, 1.255),
 )  # fmt: skip
 _HEAD_STRAPS = (
-    ((0.64, 0.44), (0.73, 0.28), (0.80, 0.10), (0.86, -0.05)),
-    ((0.64, 0.84), (0.74, 0.76), (0.83, 0.71), (0.94, 0.68)),
+    ((0.64, 0.44), (0.73, 0.28), (0.80, 0.10), (0.86, -0.05), (1.03, -0.20)),
+    ((0.64, 0.84), (0.74, 0.76), (0.83, 0.71), (0.94, 0.68), (1.03, 0.66)),
 )
-_FILTER = (0.455, 0.80, 0.225)  # x, y, radius
+_FILTER = (
+    0.415,
+    0.80,
+    0.225,
+)  # x, y, radius; before the cheek turns away, where a turned head would stretch it
 _FILTER_TURN = 0.76  # it faces outwards: narrow from the front, round where the head is turned
 _FILTER_DEPTH = 0.075  # of its side, as it is seen from the front
 Drawing = tuple[FloatArray, FloatArray]
