@@ -19,6 +19,7 @@ from occlufer.runs import (
     RunSummary,
     find_runs,
 )
+from occlufer.settings import DRAWING
 from occlufer.types import RunError
 
 SUMMARY = RunSummary(
@@ -123,6 +124,14 @@ def test_a_run_that_counted_epochs_from_zero_is_read_from_one(whole):
     for epochs in ([0, 1, 2], [1, 2, 3]):
         whole.write_table("history.csv", pd.DataFrame({"epoch": epochs, "val_f1_macro": [0.1, 0.2, 0.3]}))
         assert whole.history()["epoch"].tolist() == [1, 2, 3]
+
+
+def test_a_run_that_does_not_count_drawings_was_drawn_by_the_first(whole):
+    assert whole.summary().drawing == DRAWING > 1
+    content = json.loads((whole.folder / "run.json").read_text())
+    del content["drawing"]
+    whole.write_json("run.json", content)
+    assert whole.summary().drawing == 1
 
 
 def test_odd_fields_are_named(whole):

@@ -39,7 +39,7 @@ import yaml
 
 from occlufer.files import atomic_path, held, write_text
 from occlufer.reading import check_size, printable, read_json, read_yaml
-from occlufer.settings import rename_moved
+from occlufer.settings import DRAWING, rename_moved
 from occlufer.types import EXPRESSIONS, RunError, override
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ class RunSummary:
         counts: test and train sizes: {"train": n, "validation": n, "test": n, "dropped": n}.
         parameters: weights in the network.
         notes: sentences that a reader of the result should know.
+        drawing: version of the occluders that it was trained under, see `settings.DRAWING`.
     """
 
     name: str
@@ -109,6 +110,7 @@ class RunSummary:
     counts: dict[str, int]
     parameters: int
     notes: tuple[str, ...] = ()
+    drawing: int = DRAWING
     format: int = FORMAT
 
 
@@ -186,6 +188,7 @@ class Run:
                 f"{path} has format {found!r}, this version of occlufer reads format {FORMAT}. "
                 "Read it with the version that wrote it (environment.json names it), or train again."
             )
+        fields.setdefault("drawing", 1)  # it was not counted then
         if odd := sorted(set(fields) ^ {field.name for field in dataclasses.fields(RunSummary)}):
             raise RunError(f"{path}: unexpected or missing fields {odd}. Train the run again.")
         return RunSummary(**fields | {name: tuple(fields[name]) for name in ("conditions", "notes")})

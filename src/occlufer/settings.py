@@ -48,6 +48,12 @@ PROTOCOLS: Mapping[str, Protocol] = {
 }
 """honest: what this project recommends; published: what the two published studies did, faults included."""
 
+DRAWING = 2
+"""Version of what occluders draw: to be raised when artwork, placement or light change what a face looks like.
+
+It is a setting of every training, `drawing`, that nobody gives by hand. Runs that lack it were drawn by version 1.
+"""
+
 NEUTRAL: Mapping[str, str] = {
     "paths": "where files lie",
     "study": "the name of a folder",
@@ -140,6 +146,7 @@ def design_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     kept = {
         name: value for name, value in flat.items() if not is_below(name, (*NEUTRAL, *REPLICATE, *COMPARED))
     }
+    kept.setdefault("drawing", 1)
     kept["fold"] = "none" if config.get("fold") is None else f"one of {count} (seed {seed})"
     return kept
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -123,3 +124,17 @@ def test_a_missing_or_empty_study_is_an_error(tmp_path: Path) -> None:
         load_study(tmp_path / "absent")
     with pytest.raises(RunError, match="holds no run folder"):
         load_study(tmp_path)
+
+
+def test_runs_under_other_drawings_of_the_occluders_are_kept_apart_and_told(tmp_path: Path) -> None:
+    folder = fakes_runs.make_study(tmp_path, conditions=("mask",), n=30)
+    assert not any("drawn by different versions" in told for told in load_study(folder).warnings)
+    later = load_study(folder).runs[0].run
+    earlier = fakes_runs.make_run(folder, condition="mask", seed=7, n=30)
+    earlier.finish(replace(earlier.summary(), drawing=1))
+    later.write_config(later.config() | {"drawing": 2})
+    told = [told for told in load_study(folder).warnings if "drawn by different versions" in told]
+    assert "1 run by version 1, 1 run by version 2" in told[0]
+    assert "drawing" in telling_apart(
+        [design("mask", Training(run.summary().seed, None), run.config()) for run in (earlier, later)]
+    )[0]  # fmt: skip

@@ -15,10 +15,10 @@ from omegaconf import DictConfig
 
 from occlufer.building import plain
 from occlufer.commands.app import condition_configs
-from occlufer.settings import Protocol, conf_folder
+from occlufer.settings import DRAWING, Protocol, conf_folder
 from occlufer.types import ConfigError, unknown_name
 
-_ADDED = {"condition_occluders", "extra_digest"}  # by `training_settings`
+_ADDED = {"condition_occluders", "drawing", "extra_digest"}  # by `training_settings`
 _MOST_SEED = 2**32 - 1  # numpy's and Lightning's bound
 _MOST_SIDE = 4096  # pixels; a batch of larger images fits no machine
 
@@ -52,6 +52,7 @@ def training_settings(config: DictConfig) -> dict[str, Any]:
     """
     settings = settled(anchored(plain(config)))
     settings["condition_occluders"] = condition_configs(settings["conditions"])
+    settings["drawing"] = DRAWING
     if (extra := settings["dataset"].get("extra")) is not None:
         settings["extra_digest"] = _images_digest(Path(str(extra)))
     return settings

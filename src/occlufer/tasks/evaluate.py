@@ -15,8 +15,10 @@ from occlufer.files import locked
 from occlufer.inference.description import older
 from occlufer.inference.network import load_network
 from occlufer.learning.tested import TestedNetwork
+from occlufer.occlusion.none import NoOcclusion
 from occlufer.reading import check_size
-from occlufer.runs import Run, refuse_links
+from occlufer.runs import Run, RunSummary, refuse_links
+from occlufer.settings import DRAWING
 from occlufer.tasks.assemble import check_data_parts, make_datamodule, make_faces, prepare_landmarks
 from occlufer.tasks.explaining import check_explainable, explain, record_attention
 from occlufer.tasks.scoring import LEFT_BARE, headline, record_samples, record_scores, score
@@ -61,6 +63,9 @@ def evaluate(run: Run, given: dict[str, Any], asked: dict[str, Any]) -> None:
         flip=bool(settings.get("flip_test")),  # runs of earlier versions do not say
     )
     fresh = score(tester, classifier, data)
+    redrawn = _redrawn(summary, asked)
+    for told in redrawn:
+        say(told)
     if not tester.is_global_zero:  # each ddp process holds all rows, and one writes them
         return
     explained = None
@@ -88,12 +93,25 @@ def evaluate(run: Run, given: dict[str, Any], asked: dict[str, Any]) -> None:
         record_scores(run, merged, NoMirror())
         left_out = data.left_out()
         run.write_table("dropped.csv", left_out)
-        notes = tuple(dict.fromkeys([*summary.notes, *left_out_notes(left_out)]))
+        notes = tuple(dict.fromkeys([*summary.notes, *left_out_notes(left_out), *redrawn]))
         run.finish(dataclasses.replace(summary, conditions=tuple(nodes), notes=notes))
         record_samples(run, make_datamodule(settings, faces, cache, nodes))
         if explained:
             record_attention(run, *explained)
     out.print(f"{run.name}: {headline(fresh)}", markup=False, highlight=False)
+
+
+def _redrawn(summary: RunSummary, asked: dict[str, Any]) -> list[str]:
+    """That the run was trained under other drawings of the occluders than it is tested under now, if it was."""
+    covering = [
+        name for name, node in asked.items() if not node["_target_"].startswith(NoOcclusion.__module__)
+    ]
+    if summary.drawing == DRAWING or not covering:
+        return []
+    return [
+        f"{', '.join(covering)}: scored under version {DRAWING} of the occluders' drawings, while {summary.name} was "
+        f"trained under version {summary.drawing}; CHANGELOG.md says what moved. Rows of other conditions keep theirs."
+    ]
 
 
 def _left_bare_before(run: Run, data: FaceDataModule) -> dict[int, str]:

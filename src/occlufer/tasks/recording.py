@@ -215,6 +215,7 @@ class Recorder:
                 counts=counts,
                 parameters=sum(parameter.numel() for parameter in classifier.network.parameters()),
                 notes=(*data.faces.notes, *left_out_notes(left_out)),
+                drawing=self.settings["drawing"],
                 **self._training,
             )
         )

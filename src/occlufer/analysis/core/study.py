@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from occlufer.analysis.core.blocks import assign_blocks, missing_fold_notes, wit
 from occlufer.analysis.core.conditions import condition_order
 from occlufer.analysis.core.scored import Block, ScoredRun, packages_of, read_run, threads_of
 from occlufer.analysis.core.selection import Choice, choose
+from occlufer.analysis.core.words import count
 from occlufer.runs import Run, find_runs
 from occlufer.types import RunError
 
@@ -112,7 +113,7 @@ def load_study(folder: Path) -> Study:
     left_out += [LeftOut(name, reason) for name, reason in repeated]
     chosen, others, choices = choose(blocks)
     chosen.sort(key=lambda run: run.run.name)
-    warnings += notes + missing_fold_notes(chosen) + _version_notes(blocks)
+    warnings += notes + missing_fold_notes(chosen) + _version_notes(blocks) + _drawing_notes(blocks)
     left_out.sort(key=lambda item: item.name)
     return Study(
         folder, tuple(found), tuple(chosen), tuple(others), tuple(choices), tuple(left_out), tuple(warnings)
@@ -166,6 +167,18 @@ def cut_to(run: ScoredRun, keys: set[str]) -> ScoredRun:
     if rows["key"].nunique() > len(keys):
         rows = rows[rows["key"].astype(str).isin(keys)]
     return replace(run, predictions=rows.sort_values(["condition", "key"], ignore_index=True))
+
+
+def _drawing_notes(runs: Sequence[ScoredRun]) -> list[str]:
+    """That occluders looked different from run to run, if they did."""
+    drawn = Counter(run.summary.drawing for run in runs)
+    if len(drawn) < 2:
+        return []
+    parts = ", ".join(f"{count(drawn[version], 'run')} by version {version}" for version in sorted(drawn))
+    return [
+        f"The occluders of these runs were drawn by different versions ({parts}): artwork, placement and light differ, "
+        "so that runs of one version are not averaged with those of another. CHANGELOG.md says what moved."
+    ]
 
 
 def _version_notes(runs: Sequence[ScoredRun]) -> list[str]:
