@@ -6,9 +6,9 @@ Cells hold one figure a set of faces, in the order of --faces. Landmarks that di
 as in `preview scores=true`. Opaque: alpha over .95. An eye distance is that of the outer corners.
 
 light       Each draw is the same on all faces. Left over right: log ratio of the luma at landmarks and their mirror
-            images, median over the pairs, once of the opaque occluder and once of bare skin in the uncovered face; red
-            over blue: log ratio of means, colour faces only. Slope of the occluder's on the skin's through all faces,
-            with an intercept for each draw: 1 follows the light, 0 ignores it.
+            images over their distance on the mean face, median of the pairs, once of the opaque occluder and once of
+            bare skin in the uncovered face; red over blue: log ratio of means, colour faces only. Slope of the
+            occluder's on the skin's through all faces, an intercept a draw: 1 follows the light, 0 ignores it.
 sharpness   At 48 px: mean difference of neighbours over that of pixels four apart, of the opaque occluder, over the
             same of the uncovered face's oval. 1 is as sharp.
 silhouette  Of alpha from .5 up, on an image continued at its borders, in the head's own axes; the face's width is that
@@ -26,7 +26,6 @@ import argparse
 import itertools
 import json
 import sys
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -58,6 +57,7 @@ _BRIDGE, _BASE, _EYES = 168, 2, [33, 263]
 _MEAN = topology.mean_mesh()
 _LEFT = np.flatnonzero(_MEAN[:, 0] > 0.05)
 _RIGHT = np.array(topology.MIRROR)[_LEFT]
+_APART = _MEAN[_LEFT, 0] - _MEAN[_RIGHT, 0]
 # Points that lie away from eyes, brows, lips and the outline.
 _EDGES = np.array([*topology.EYES, *topology.BROWS, *topology.LIPS, *topology.FACE_OVAL])
 _SKIN = np.linalg.norm(_MEAN[:, None] - _MEAN[_EDGES], axis=2).min(axis=1) > 0.12
@@ -165,9 +165,7 @@ def measure(options: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
     with hydra.initialize_config_dir(str(conf_folder()), version_base="1.3"):
         settings = build(hydra.compose("landmarks/default")["landmarks"])
     sets = [find_faces(where, options.count, settings, Path(options.cache)) for where in options.faces]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # means of nothing are nan here, on purpose
-        return {name: [figures(build(node), faces) for faces in sets] for name, node in nodes.items()}
+    return {name: [figures(build(node), faces) for faces in sets] for name, node in nodes.items()}
 
 
 def find_faces(where: str, count: int, settings: Any, cache: Path) -> list[Face]:
@@ -213,18 +211,20 @@ def figures(occluder: Occluder[Any], faces: Sequence[Face]) -> dict[str, float]:
     found["colour, faces"] = float((~np.isnan(light[..., 3])).any(axis=0).sum())
     for group, name, _ in ROWS:
         chosen = [row[name] for row, take in zip(rows, groups[group], strict=True) if take and name in row]
-        found[f"{group}, {name}"] = slopes[name] if name in slopes else float(np.nanmean(chosen))
+        found[f"{group}, {name}"] = slopes[name] if name in slopes else _mean(chosen)
     return found
 
 
 def slope(of_DF: FloatArray, on_DF: FloatArray) -> float:
     """Least-squares slope of `of_DF` on `on_DF` over faces, an intercept a draw; nan where nothing varies."""
     known = ~(np.isnan(of_DF) | np.isnan(on_DF))
+    if not known.any():
+        return np.nan
     y, x = (
         values - np.nanmean(np.where(known, values, np.nan), axis=1, keepdims=True)
         for values in (of_DF, on_DF)
     )
-    return float(np.sum((x * y)[known]) / np.sum((x * x)[known])) if known.any() else np.nan
+    return float(np.sum((x * y)[known]) / np.sum((x * x)[known]))
 
 
 def lights(occluder: Occluder[Any], face: Face, draw: int) -> tuple[float, float, float, float]:
@@ -239,7 +239,7 @@ def lights(occluder: Occluder[Any], face: Face, draw: int) -> tuple[float, float
         colour_N3 = _read(cv2.blur(picture.astype(np.float32), (side, side)), face.other_N3) + 1.0
         luma_N = colour_N3 @ (0.299, 0.587, 0.114)
         both = taken_N[_LEFT] & taken_N[_RIGHT]
-        pairs = np.log(luma_N[_LEFT] / luma_N[_RIGHT])[both]
+        pairs = (np.log(luma_N[_LEFT] / luma_N[_RIGHT]) / _APART)[both]
         enough = len(pairs) >= _FEWEST
         red, _, blue = colour_N3[taken_N].mean(axis=0) if enough else (np.nan,) * 3
         coloured = float(np.log(red / blue)) if face.in_colour else np.nan
@@ -327,15 +327,22 @@ def variety(occluder: Occluder[Any], face: Face, number: int) -> dict[str, float
     shares = np.array([(covered_share(alpha, face.other_N3), float(alpha.sum())) for _, alpha in drawn])
     of_face, of_all = (shares.std(axis=0, ddof=1) / shares.mean(axis=0)).tolist()
     return {
-        "correlation of two draws": float(np.nanmean(both)),
-        "fine correlation of two draws": float(np.nanmean(fine)),
+        "correlation of two draws": _mean(both),
+        "fine correlation of two draws": _mean(fine),
         "spread of the covered share": of_face,
         "spread of the whole area": of_all,
     }
 
 
+def _mean(values: Sequence[float]) -> float:
+    """Of those that are known; nan where none is."""
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else np.nan
+
+
 def _correlation(one: FloatArray, other: FloatArray) -> float:
-    return float(np.corrcoef(one, other)[0, 1]) if len(one) > _FEWEST else np.nan
+    varied = len(one) > _FEWEST and np.ptp(one) > 0 and np.ptp(other) > 0
+    return float(np.corrcoef(one, other)[0, 1]) if varied else np.nan
 
 
 def print_table(found: Mapping[str, Sequence[Mapping[str, float]]]) -> None:
