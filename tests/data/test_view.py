@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fakes import frontal_landmarks
-from occlufer.data.view import FaceCrop, FullImage, StretchedImage, scale_landmarks
+from occlufer.data.view import BEYOND, FaceCrop, FullImage, StretchedImage, scale_landmarks
 from occlufer.types import ConfigError
 
 NOSE_TIP = 1
@@ -139,12 +139,34 @@ def test_outside_the_image_its_border_is_repeated():
     np.testing.assert_array_equal(cut[:, 8:], image[:, [-1, -1]])
 
 
+@pytest.mark.parametrize("beyond", BEYOND)
 @pytest.mark.parametrize("shift", [(-900, 0), (900, 0), (0, -900), (0, 900), (700, -800)])
-def test_a_face_beside_the_image_still_makes_a_picture(shift):
+def test_a_face_beside_the_image_still_makes_a_picture(shift, beyond):
     landmarks = frontal_landmarks(60) + np.array([*shift, 0], np.float32)
-    cut, _ = FaceCrop()(np.full((60, 50, 3), 9, np.uint8), landmarks, hw=(32, 32))
+    cut, _ = FaceCrop(beyond=beyond)(np.full((60, 50, 3), 9, np.uint8), landmarks, hw=(32, 32))
     assert cut.shape == (32, 32, 3)
     assert (cut == 9).all()
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_beyond_the_border_a_softened_edge_goes_on_without_stripes(turned):
+    """Lines that end at the border: repeated they are stripes, softened they are grey soon after it."""
+    image = np.zeros((120, 60, 3), np.uint8)
+    image[::2] = 200
+    image = np.ascontiguousarray(image.swapaxes(0, 1)) if turned else image
+    plain, soft = (FullImage(beyond=kind)(image, frontal_landmarks(60), hw=(120, 120))[0] for kind in BEYOND)
+    if turned:
+        plain, soft = plain.swapaxes(0, 1), soft.swapaxes(0, 1)
+    np.testing.assert_array_equal(soft[:, 30:90], plain[:, 30:90])
+    for beside in (slice(0, 22), slice(98, 120)):
+        assert np.ptp(plain[:, beside]) == 200
+        assert np.ptp(soft[30:90, beside]) < 20
+    assert np.abs(soft[:, 29].astype(int) - plain[:, 29]).max() < 60  # and begins as the edge
+
+
+def test_an_unknown_fill_beyond_the_border_is_refused():
+    with pytest.raises(ConfigError, match="soften"):
+        FullImage(beyond="softened")
 
 
 def test_views_leave_their_inputs_alone():

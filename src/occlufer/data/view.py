@@ -8,10 +8,13 @@ from typing import TypeVar, final
 import cv2
 import numpy as np
 
-from occlufer.types import ConfigError, FloatArray, UInt8Array
+from occlufer.types import ConfigError, FloatArray, UInt8Array, unknown_name
 
 Size = tuple[int, int]
 """Height and width in pixels."""
+
+BEYOND = ("repeat", "soften")
+"""Beyond an image's border: its outermost pixels, which make long stripes; or these, smoothed along the border."""
 
 PictureT = TypeVar("PictureT", UInt8Array, FloatArray)
 
@@ -60,7 +63,13 @@ class View(ABC):
 
 
 class SquareView(View):
-    """Chooses a square of the image; for an oblong network input it is extended about its middle."""
+    """Chooses a square of the image; for an oblong network input it is extended about its middle.
+
+    Attributes:
+        beyond: what is shown beyond the image's border, one of `BEYOND`.
+    """
+
+    beyond: str = "repeat"
 
     @abstractmethod
     def square(self, landmarks_N3: FloatArray, image_hw: Size) -> tuple[float, float, float]:
@@ -75,7 +84,7 @@ class SquareView(View):
     def __call__(
         self, image_HWC: UInt8Array, landmarks_N3: FloatArray, *, hw: Size
     ) -> tuple[UInt8Array, FloatArray]:
-        """Cut the region out, and scale it down to `hw` if it is larger; what lies outside repeats the border."""
+        """Cut the region out, and scale it down to `hw` if it is larger; see `beyond` for what lies outside."""
         left, top, side = self.square(landmarks_N3, (image_HWC.shape[0], image_HWC.shape[1]))
         ratio = hw[1] / hw[0]
         height = side if ratio >= 1 else side / ratio
@@ -84,7 +93,7 @@ class SquareView(View):
         # Whole pixels for the cut; the landmarks move by exactly the same amount, so nothing is misplaced.
         height_px, width_px = max(round(height), 1), max(round(width), 1)
         left_px, top_px = round(left), round(top)
-        cut = _cut(image_HWC, left_px, top_px, (height_px, width_px))
+        cut = _cut(image_HWC, left_px, top_px, (height_px, width_px), self.beyond)
         moved = (landmarks_N3 - np.array([left_px, top_px, 0], np.float32)).astype(np.float32)
         if height_px <= hw[0]:
             return cut, moved
@@ -97,12 +106,13 @@ class FaceCrop(SquareView):
 
     Args:
         margin: added on each side, as a share of the longer side of the mesh's box; at least 0.
+        beyond: see `SquareView`. Runs and network files that do not say repeat the border, as they were trained.
     """
 
-    def __init__(self, *, margin: float = 0.1) -> None:
+    def __init__(self, *, margin: float = 0.1, beyond: str = "repeat") -> None:
         if margin < 0:
             raise ConfigError(f"view.margin must be 0 or more, found {margin}.")
-        self.margin = margin
+        self.margin, self.beyond = margin, _checked_beyond(beyond)
 
     def square(self, landmarks_N3: FloatArray, image_hw: Size) -> tuple[float, float, float]:
         """The mesh's box, made square about its centre and widened by the margin."""
@@ -114,9 +124,16 @@ class FaceCrop(SquareView):
 
 @final
 class FullImage(SquareView):
-    """The whole image; the shorter side is padded by repeating the border."""
+    """The whole image; the shorter side is continued to a square.
+
+    Args:
+        beyond: as for `FaceCrop`.
+    """
 
     needs_landmarks = False
+
+    def __init__(self, *, beyond: str = "repeat") -> None:
+        self.beyond = _checked_beyond(beyond)
 
     def square(self, landmarks_N3: FloatArray, image_hw: Size) -> tuple[float, float, float]:
         """The smallest square about the image's centre that holds it."""
@@ -159,14 +176,50 @@ def resized(picture: PictureT, hw: Size, interpolation: int) -> PictureT:
     return cv2.resize(picture, (hw[1], hw[0]), interpolation=interpolation)  # type: ignore[return-value]
 
 
-def _cut(image_HWC: UInt8Array, left: int, top: int, size: Size) -> UInt8Array:
+def _checked_beyond(beyond: str) -> str:
+    if beyond not in BEYOND:
+        raise ConfigError(unknown_name("view.beyond", str(beyond), BEYOND))
+    return beyond
+
+
+def _cut(image_HWC: UInt8Array, left: int, top: int, size: Size, beyond: str) -> UInt8Array:
     height, width = image_HWC.shape[:2]
     high, wide = size
-    pad = (max(-top, 0), max(top + high - height, 0), max(-left, 0), max(left + wide - width, 0))
+    above, below, before, behind = pad = (
+        max(-top, 0), max(top + high - height, 0), max(-left, 0), max(left + wide - width, 0)
+    )  # fmt: skip
     # A region that misses the image altogether (wild landmarks) would cut nothing: the nearest pixels are repeated.
     rows = slice(max(min(top, height - 1), 0), max(top + high, 1))
     columns = slice(max(min(left, width - 1), 0), max(left + wide, 1))
     inside = image_HWC[rows, columns]
-    if any(pad):
+    if not any(pad):
+        return np.ascontiguousarray(inside[:high, :wide])
+    if beyond == "soften":
+        taller = _continued(inside, above, below, max(size))
+        inside = _continued(taller.swapaxes(0, 1), before, behind, max(size)).swapaxes(0, 1)
+    else:
         inside = cv2.copyMakeBorder(inside, *pad, cv2.BORDER_REPLICATE)  # type: ignore[assignment]
     return np.ascontiguousarray(inside[:high, :wide])
+
+
+def _continued(picture_HWC: UInt8Array, above: int, below: int, side: int) -> UInt8Array:
+    """The picture with rows above and below it, which begin as its outermost row and soon are smooth along it.
+
+    A blur across the border would mix in what lies inside, such as eyes.
+
+    Args:
+        picture_HWC: uint8 (H, W, C).
+        above, below: rows to add.
+        side: of the crop in pixels: details of up to a quarter of it are gone after a thirtieth of it.
+    """
+    parts = [picture_HWC]
+    for count, edge_1WC, is_first in ((above, picture_HWC[:1], True), (below, picture_HWC[-1:], False)):
+        if not count:
+            continue
+        smooth, reach = np.ascontiguousarray(edge_1WC), (side // 4 | 1, 1)
+        for _ in range(2):  # one box would leave kinks
+            smooth = cv2.blur(smooth, reach, borderType=cv2.BORDER_REPLICATE)  # type: ignore[assignment]
+        share = np.minimum(np.arange(1, count + 1, dtype=np.float32) * (30 / side), 1)[:, None, None]
+        rows = (edge_1WC + (smooth - edge_1WC.astype(np.float32)) * share + np.float32(0.5)).astype(np.uint8)
+        parts = [rows[::-1], *parts] if is_first else [*parts, rows]
+    return np.concatenate(parts)
