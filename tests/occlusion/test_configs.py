@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from occlufer.landmarks import topology
 from occlufer.occlusion.base import Occluder
+from occlufer.occlusion.fit import ANTISYMMETRIC, MODES
 from occlufer.occlusion.scores import covered_share
 from occlufer.occlusion.worn import Worn
 from occlufer.studies.placements import SixPointMask
@@ -128,6 +129,12 @@ def mirrored_params(params):
         mirrored["shift"] = (-params.shift[0], params.shift[1])
     if hasattr(params, "roll"):
         mirrored["roll"] = -params.roll
+    if hasattr(params, "fit"):
+        mirrored["fit"] = tuple(
+            -at if name in ANTISYMMETRIC else at for name, at in zip(MODES, params.fit, strict=False)
+        )
+    if hasattr(params, "mirrored"):
+        mirrored["mirrored"] = not params.mirrored
     return dataclasses.replace(params, **mirrored)
 
 

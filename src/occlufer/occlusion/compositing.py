@@ -41,6 +41,7 @@ class Template:
         resolution: pixels of the first level for one canonical unit.
         tone: mean brightness of the opaque part, 0..255: the point about which contrast is changed.
         frame: canonical (x0, y0, x1, y1) around the occluder without its straps.
+        mirrored: whether it is pasted as seen in a mirror at x = 0.
     """
 
     levels: tuple[UInt8Array, ...]
@@ -48,6 +49,7 @@ class Template:
     resolution: float
     tone: float
     frame: tuple[float, float, float, float]
+    mirrored: bool = False
     _softened: dict[tuple[int, int], UInt8Array] = field(default_factory=dict, compare=False, repr=False)
 
     def softened(self, level: int, sigma: float) -> tuple[UInt8Array, float]:
@@ -240,7 +242,8 @@ def _fields(
     scale, (x, y) = template.resolution / 2**level, template.origin
     picture, border = template.softened(level, look.blur * scale / density)
     lifted = placement.kept_y * (1 - 1 / severity)  # compressed towards the height that is kept
-    rows = [(scale, 0.0, border - x * scale), (0.0, scale / severity, border + (lifted - y) * scale)]
+    across = -scale if template.mirrored else scale
+    rows = [(across, 0.0, border - x * scale), (0.0, scale / severity, border + (lifted - y) * scale)]
     if look.uneven:
         right, down = look.slope
         rows.append((_GAIN_ONE * right, _GAIN_ONE * down / severity, _GAIN_ONE * (1 + down * lifted)))

@@ -12,6 +12,8 @@ import numpy as np
 from occlufer.landmarks import topology
 from occlufer.landmarks.geometry import neutral_face
 from occlufer.occlusion.compositing import Placement, Template
+from occlufer.occlusion.fit import moved
+from occlufer.occlusion.options import checked_range
 from occlufer.occlusion.templates.artwork import Artwork
 from occlufer.occlusion.warp import MEAN_LENGTH, Float64, Floats, InverseMap, thin_plate
 from occlufer.occlusion.worn import Wear, Worn
@@ -46,6 +48,7 @@ _INWARD_AT = slice(len(_ANCHORS), len(_ANCHORS) + len(_INWARD))
 _HEAD = slice(_INWARD_AT.stop, -len(_FRAME))
 _CANONICAL = topology.mean_mesh()[list(_ANCHORS), :2].astype(np.float64)
 _APART = _CANONICAL[_MIDLINE:, 0] - topology.mean_mesh()[list(_INWARD), 0]
+_MOVED = moved(_CANONICAL).reshape(-1, 2 * len(_ANCHORS))
 _SEAT = (0.0, 0.66)  # about which a mask is scaled and turned
 _CHIN = 1.25  # canonical y that stays when a mask is pulled down
 _LOOPS = (0.69, 0.85)  # canonical |x| at which loops leave the mask, and the face for the ears
@@ -60,6 +63,7 @@ class FaceMask(Worn):
     Args:
         follows_expression: whether an open jaw stretches the mask and a smile moves it, as they do with a real one: its
             shape then tells of the expression below. False places it by the head's pose and size alone.
+        fit_range: how far its fit may be off in each of `fit.MODES`, -1..1; 0 is the fit that it was drawn for.
         artwork, shift_range, scale_range, roll_range, brightness_range, severity_range: see `Worn`.
     """
 
@@ -72,6 +76,7 @@ class FaceMask(Worn):
         roll_range: Sequence[float] = (0.0, 0.0),
         brightness_range: Sequence[float] = (1.0, 1.0),
         severity_range: Sequence[float] = (1.0, 1.0),
+        fit_range: Sequence[float] = (0.0, 0.0),
         follows_expression: bool = True,
     ) -> None:
         super().__init__(
@@ -82,6 +87,7 @@ class FaceMask(Worn):
             brightness_range=brightness_range,
             severity_range=severity_range,
         )
+        self.fit_range = checked_range("fit_range", fit_range, -1.0, 1.0)
         self.follows_expression = follows_expression
 
     def place(self, landmarks_N3: FloatArray, template: Template, wear: Wear) -> Placement:
@@ -155,6 +161,8 @@ def _seated(wear: Wear) -> Float64:
         y - wear.shift[1] + x * sine - y * cosine,
     )
     seated: Float64 = _CANONICAL @ np.array(((cosine, -sine), (sine, cosine))) + offset
+    if wear.fit:
+        seated += (np.array(wear.fit) @ _MOVED).reshape(-1, 2)
     return seated
 
 

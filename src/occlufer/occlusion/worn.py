@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
 
 from occlufer.occlusion.base import Occluder
 from occlufer.occlusion.compositing import Placement, Template, overlay
+from occlufer.occlusion.fit import MODES
 from occlufer.occlusion.options import between, checked_range, name_at
 from occlufer.occlusion.templates.artwork import Artwork
 from occlufer.occlusion.tone import measure_look
@@ -28,6 +29,8 @@ class Wear:
         roll: radians, positive turns it clockwise in the image.
         brightness: factor on the picture.
         severity: 0 (nothing) .. 1 (worn as it should be).
+        fit: how far it is off the fit it was drawn for, for each of `fit.MODES`, -1..1; empty for as drawn.
+        mirrored: whether the picture is read from right to left.
     """
 
     variant: str
@@ -36,6 +39,8 @@ class Wear:
     roll: float = 0.0
     brightness: float = 1.0
     severity: float = 1.0
+    fit: tuple[float, ...] = ()
+    mirrored: bool = False
 
 
 class Worn(Occluder[Wear]):
@@ -69,6 +74,7 @@ class Worn(Occluder[Wear]):
         self.scale_range = checked_range("scale_range", scale_range, 0.5, 1.5)
         self.roll_range = checked_range("roll_range", roll_range, -45.0, 45.0)
         self.brightness_range = checked_range("brightness_range", brightness_range, 0.2, 2.0)
+        self.fit_range = 0.0, 0.0  # of what has a fit to be off
 
     @abstractmethod
     def place(self, landmarks_N3: FloatArray, template: Template, wear: Wear) -> Placement:
@@ -82,8 +88,9 @@ class Worn(Occluder[Wear]):
 
     @final
     def sample(self, rng: np.random.Generator, landmarks_N3: FloatArray, image_hw: tuple[int, int]) -> Wear:
-        """Draw picture, position, size, tilt, brightness and severity; always takes seven numbers."""
-        at = rng.random(7).tolist()
+        """Draw picture, position, size, tilt, brightness, severity and fit; always takes the same count of numbers."""
+        at = rng.random(8 + len(MODES)).tolist()
+        low, room = self.fit_range[0], self.fit_range[1] - self.fit_range[0]
         return Wear(
             variant=name_at(self.artwork.shares, at[0]),
             shift=(between(self.shift_range, at[1]), between(self.shift_range, at[2])),
@@ -91,6 +98,8 @@ class Worn(Occluder[Wear]):
             roll=between(self.roll_range, at[4]) * (np.pi / 180),
             brightness=between(self.brightness_range, at[5]),
             severity=between(self.severity_range, at[6]),
+            fit=tuple([low + room * by for by in at[8:]]) if low or room else (),
+            mirrored=at[7] < 0.5 and not self.artwork.symmetric,
         )
 
     @final
@@ -99,5 +108,7 @@ class Worn(Occluder[Wear]):
     ) -> tuple[UInt8Array, FloatArray]:
         """Paste the picture; the alpha includes loops, straps and the soft shadow at its edge."""
         template = self.artwork.template(params.variant)
+        if params.mirrored:
+            template = replace(template, mirrored=True)
         look = measure_look(image_HWC, landmarks_N3, brightness=params.brightness)
         return overlay(image_HWC, template, self.place(landmarks_N3, template, params), look)

@@ -15,6 +15,7 @@ _NAMED = {
     "mixed": ("mixed faces", "mixtures"),
     "random_erasing": ("faces with random boxes", "random boxes"),
     "mask_or_headset": ("faces under a mask or a headset", "masks or headsets"),
+    "medical_masks": ("faces under medical masks", "medical masks"),
     "sunglasses": ("faces wearing sunglasses", "sunglasses"),
     "ar_glasses": ("faces wearing AR glasses", "AR glasses"),
     "gas_mask": ("faces wearing a gas mask", "gas masks"),

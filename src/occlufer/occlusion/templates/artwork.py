@@ -17,10 +17,12 @@ class Artwork(ABC):
 
     Args:
         shares: probability of each variant, see `options.normalised`.
+        symmetric: whether all pictures are; those of others are worn as drawn or mirrored by chance.
     """
 
-    def __init__(self, shares: Mapping[str, float]) -> None:
+    def __init__(self, shares: Mapping[str, float], *, symmetric: bool = True) -> None:
         self.shares = dict(shares)
+        self.symmetric = symmetric
 
     @abstractmethod
     def template(self, variant: str) -> Template:

@@ -20,6 +20,7 @@ from occlufer.occlusion.templates.fabric import (
     patterned,
     sheet_of,
 )
+from occlufer.occlusion.templates.styles import MOST_MODELS, creases, crumple, numbered, style, swell
 from occlufer.types import FloatArray
 
 _HALF = (
@@ -31,26 +32,88 @@ _WINDOW = (0.0, 0.79, 0.51, 0.325)  # centre and half axes: lips, and the chin b
 _WINDOW_ALPHA = 0.13
 
 
+_POINTED = (
+    (0.0, 0.09), (0.08, 0.12), (0.18, 0.22), (0.31, 0.30), (0.48, 0.34), (0.62, 0.37), (0.70, 0.41),
+    (0.71, 0.50), (0.68, 0.62), (0.63, 0.72), (0.56, 0.83), (0.47, 0.95), (0.365, 1.08), (0.24, 1.19),
+    (0.10, 1.26), (0.0, 1.28),
+)  # fmt: skip
+_BOXY = (
+    (0.0, 0.17), (0.08, 0.175), (0.18, 0.20), (0.31, 0.245), (0.48, 0.29), (0.62, 0.32), (0.71, 0.36),
+    (0.735, 0.50), (0.735, 0.68), (0.72, 0.83), (0.66, 0.96), (0.56, 1.07), (0.42, 1.14), (0.25, 1.18),
+    (0.10, 1.195), (0.0, 1.20),
+)  # fmt: skip
+
+
 class Cloth(Artwork):
-    """Sewn masks without pleats.
+    """Sewn masks.
 
     Args:
         colours: weights of `fabric.COLOURS`.
         patterns: weights of `fabric.PATTERNS`.
         window: leaves the mouth to be seen through a clear pane.
+        models: how many masks there are to draw from, each with a cut, seams, folds and a print of its own, see
+            `styles.numbered`; 0 for one picture a colour and pattern. There is one cut with a window.
     """
 
     def __init__(
-        self, *, colours: Mapping[str, float], patterns: Mapping[str, float], window: bool = False
+        self,
+        *,
+        colours: Mapping[str, float],
+        patterns: Mapping[str, float],
+        window: bool = False,
+        models: int = 0,
     ) -> None:
         prints = known_shares("mask pattern", patterns, dict.fromkeys(PATTERNS))
-        super().__init__(combined(known_shares("mask colour", colours, COLOURS), prints))
+        known = known_shares("mask colour", colours, COLOURS)
+        several = models > 0 and not window
+        super().__init__(
+            numbered(models, known, prints) if several else combined(known, prints), symmetric=not several
+        )
         self.window = window
 
     def template(self, variant: str) -> Template:
-        """The mask in a colour and pattern, as "navy dots"."""
-        colour, pattern = variant.split()
-        return _draw(colour, pattern, self.window)
+        """The mask in a colour and pattern, as "navy dots" or "navy dots 3"."""
+        colour, pattern, *number = variant.split()
+        return _draw_model(colour, pattern, int(number[0])) if number else _draw(colour, pattern, self.window)
+
+
+@functools.lru_cache(maxsize=2 * MOST_MODELS)
+def _draw_model(colour: str, pattern: str, number: int) -> Template:
+    x, y = MASK_CANVAS.grid()
+    rng = style("cloth", number)
+    outlines, shares = np.array((_HALF, _POINTED, _BOXY)), rng.dirichlet(np.full(3, 0.4))
+    sheet = sheet_of(np.einsum("c,cpd->pd", shares, outlines).tolist())
+    depth, hem = MASK_CANVAS.depth(sheet), rng.uniform(0.03, 0.06)
+    light = swell(rng, x, y) + _seams(rng, x, y)
+    light -= rng.uniform(0.02, 0.16) * bump(hem, 0.006, depth)
+    light += rng.uniform(-0.25, 0.2) * smoothstep(hem, hem - 0.01, depth)  # bound with another cloth
+    light -= 0.14 * smoothstep(0.014, -0.02, depth)
+    light += creases(rng, x, y, count=int(rng.integers(2, 11)), strength=rng.uniform(0.05, 0.2))
+    light += crumple(rng, MASK_CANVAS, size=rng.uniform(0.1, 0.3), strength=rng.uniform(0.01, 0.06))
+    light *= weave(MASK_CANVAS, 0.005, 0.03)
+    rgb = patterned(np.broadcast_to(np.array(COLOURS[colour], np.float32), (*x.shape, 3)), pattern, x, y, rng)
+    cord = cord_for(colour) if rng.random() < 0.5 else COLOURS[colour]
+    return assemble(
+        rgb * light[..., None], sheet, cord_colour=cord, cord_width=rng.uniform(0.024, 0.045), symmetric=False
+    )
+
+
+def _seams(rng: np.random.Generator, x: FloatArray, y: FloatArray) -> FloatArray:
+    """How it is sewn: along the middle, from the cheeks to the chin, or laid in pleats."""
+    across, which, light = np.abs(x), int(rng.integers(3)), np.zeros_like(x)
+    if which == 0:
+        light += rng.uniform(0.03, 0.1) * bump(0.0, 0.10, x) - 0.14 * bump(0.012, 0.006, across)
+        light += rng.uniform(-0.14, 0.14) * smoothstep(-0.02, 0.02, x)
+    elif which == 1:
+        panel = across - rng.uniform(0.25, 0.42) - rng.uniform(-0.1, 0.2) * (y - 0.7)
+        light -= 0.14 * bump(0.0, 0.008, panel) + rng.uniform(-0.16, 0.16) * smoothstep(-0.01, 0.01, panel)
+    else:
+        for height in np.linspace(rng.uniform(0.45, 0.55), rng.uniform(0.8, 0.95), int(rng.integers(2, 4))):
+            fold = y - height - rng.uniform(0.0, 0.08) * (x / 0.7) ** 2
+            light -= rng.uniform(0.15, 0.3) * np.exp(-np.abs(fold) / 0.04) * (fold > -0.008)
+            light += 0.08 * bump(-0.022, 0.014, fold)
+    sewn: FloatArray = light.astype(np.float32)
+    return sewn
 
 
 @functools.lru_cache(maxsize=64)

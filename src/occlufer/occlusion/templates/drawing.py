@@ -1,6 +1,6 @@
 """Drawing tools for templates: a canvas in canonical coordinates, soft shapes, smooth outlines.
 
-Everything is drawn for the subject's left half and mirrored, so that templates are exactly symmetric.
+Outlines are drawn for the subject's left half and mirrored; unless asked otherwise, templates are exactly symmetric.
 """
 
 from __future__ import annotations
@@ -75,13 +75,16 @@ class Canvas:
         distance: FloatArray = cv2.distanceTransform(inside, cv2.DIST_L2, 5) / np.float32(self.resolution)
         return distance
 
-    def template(self, rgb: FloatArray, alpha: FloatArray, *, body: FloatArray | None = None) -> Template:
-        """Finish: straight colour 0..255 (h, w, 3) and alpha 0..1 (h, w), made exactly symmetric.
+    def template(
+        self, rgb: FloatArray, alpha: FloatArray, *, body: FloatArray | None = None, symmetric: bool = True
+    ) -> Template:
+        """Finish: straight colour 0..255 (h, w, 3) and alpha 0..1 (h, w), made exactly symmetric unless told not to.
 
         `body` is the coverage of the occluder without its straps; by default `alpha`.
         """
-        half = np.float32(0.5)
-        rgb, alpha = (rgb + rgb[:, ::-1]) * half, (alpha + alpha[:, ::-1]) * half
+        if symmetric:
+            half = np.float32(0.5)
+            rgb, alpha = (rgb + rgb[:, ::-1]) * half, (alpha + alpha[:, ::-1]) * half
         return Template.from_straight(rgb, alpha, (-self.half_width, self.top), self.resolution, body_HW=body)
 
     def _fixed(self, path: Points | Floats) -> NDArray[np.int32]:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from occlufer.occlusion.compositing import Template
-from occlufer.occlusion.templates.drawing import Canvas, Points, over, smooth, smoothstep, symmetric
+from occlufer.occlusion.templates.drawing import Canvas, Points, bump, over, smooth, smoothstep, symmetric
+from occlufer.occlusion.templates.styles import crumple, emblem, style
 from occlufer.types import FloatArray
 
 MASK_CANVAS = Canvas(half_width=1.05, top=-0.2, bottom=1.5, resolution=220)
@@ -47,6 +48,7 @@ def assemble(
     cord_width: float = 0.026,
     cord_colour: tuple[float, float, float] = (225.0, 225.0, 225.0),
     shadow_strength: float = 0.55,
+    symmetric: bool = True,
 ) -> Template:
     """Lay a mask over its cords, and both over the shadow that they cast on the skin.
 
@@ -54,6 +56,7 @@ def assemble(
         rgb: straight colour 0..255 of the mask, (h, w, 3).
         sheet: its coverage 0..1 (h, w).
         cords: paths on the subject's left; mirrored.
+        symmetric: makes the picture exactly so.
     """
     canvas = MASK_CANVAS
     y = canvas.grid()[1]
@@ -66,7 +69,7 @@ def assemble(
             picture, alpha, np.broadcast_to(np.array(cord_colour, np.float32), rgb.shape), drawn
         )
     picture, alpha = over(picture, alpha, rgb, sheet)
-    return canvas.template(np.clip(picture, 0, 255), alpha, body=sheet)
+    return canvas.template(np.clip(picture, 0, 255), alpha, body=sheet, symmetric=symmetric)
 
 
 def cord_for(colour: str) -> tuple[float, float, float]:
@@ -80,14 +83,61 @@ def face_light(x: FloatArray, y: FloatArray) -> FloatArray:
     return light
 
 
-PATTERNS = ("plain", "stripes", "dots", "checks")
+PATTERNS = ("plain", "stripes", "dots", "checks", "camouflage", "flowers", "halves", "dyed", "mark")
 
 
-def patterned(rgb: FloatArray, pattern: str, x: FloatArray, y: FloatArray) -> FloatArray:
-    """Print one of `PATTERNS` on straight colour (h, w, 3): lighter on dark cloth, darker on light cloth."""
+def patterned(
+    rgb: FloatArray, pattern: str, x: FloatArray, y: FloatArray, rng: np.random.Generator | None = None
+) -> FloatArray:
+    """Print one of `PATTERNS` on straight colour (h, w, 3): lighter on dark cloth, darker on light cloth.
+
+    `rng` draws the print's size, angle and colour, and where it lies; without it they are the same always.
+    """
     if pattern == "plain":
         return rgb
-    if pattern == "stripes":
+    toward = np.float32(235.0 if rgb.mean() < 130 else 40.0)
+    strength = np.float32(0.55 if toward > 130 else 0.35)
+    ink: FloatArray = np.full(3, toward, np.float32)
+    if rng is not None:
+        angle, size = rng.uniform(-0.5, 0.5), rng.uniform(0.7, 1.6)
+        cosine, sine = np.float32(np.cos(angle) / size), np.float32(np.sin(angle) / size)
+        x, y = (
+            x * cosine - (y - np.float32(0.7)) * sine,
+            x * sine + (y - np.float32(0.7)) * cosine + np.float32(0.7),
+        )
+        ink = np.float32(0.5) * (
+            ink + np.array(list(COLOURS.values())[int(rng.integers(len(COLOURS)))], np.float32)
+        )
+        strength = np.float32(rng.uniform(0.4, 0.6 if pattern == "dyed" else 0.9))
+    printed: FloatArray = (
+        rgb + (ink - rgb) * (strength * _print(pattern, x, y, rng or style(pattern, 0)))[..., None]
+    )
+    return printed
+
+
+def _print(pattern: str, x: FloatArray, y: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Where ink lies, 0..1 (h, w)."""
+    print_: FloatArray
+    if pattern == "mark":
+        print_ = emblem(rng, x, y)
+    elif pattern == "halves":  # sewn of two cloths
+        print_ = smoothstep(
+            -0.01, 0.01, np.cos(rng.uniform(0, np.pi)) * x + np.sin(rng.uniform(0, np.pi)) * (y - 0.7)
+        )
+    elif pattern in ("camouflage", "dyed"):
+        clouds = crumple(rng, MASK_CANVAS, size=0.11 if pattern == "camouflage" else 0.22, strength=1.0)
+        print_ = (
+            np.float32(0.5) * (smoothstep(-0.4, -0.3, clouds) + smoothstep(0.5, 0.6, clouds))
+            if pattern == "camouflage"
+            else smoothstep(-1.2, 1.2, clouds)
+        )
+    elif pattern == "flowers":
+        row = np.floor(y / 0.17)
+        across = np.mod(x + 0.1 * np.mod(row, 2), 0.2) - 0.1
+        down = np.mod(y, 0.17) - 0.085
+        petals = np.hypot(across, down) * (1.25 + 0.5 * np.cos(5 * np.arctan2(down, across) + row))
+        print_ = smoothstep(0.072, 0.06, petals) * (1 - bump(0.0, 0.012, np.hypot(across, down)))
+    elif pattern == "stripes":
         print_ = smoothstep(0.2, 0.5, np.sin(2 * np.pi * (y + 0.05 * x**2) / 0.15).astype(np.float32))
     elif pattern == "dots":
         row = np.floor(y / 0.11)
@@ -100,7 +150,4 @@ def patterned(rgb: FloatArray, pattern: str, x: FloatArray, y: FloatArray) -> Fl
             smoothstep(-0.2, 0.2, np.sin(2 * np.pi * np.abs(v) / 0.18).astype(np.float32)) for v in (x, y)
         ]
         print_ = (bars[0] + bars[1]) * np.float32(0.5)
-    toward = np.float32(235.0 if rgb.mean() < 130 else 40.0)
-    strength = np.float32(0.55 if toward > 130 else 0.35)
-    printed: FloatArray = rgb + (toward - rgb) * (strength * print_)[..., None]
-    return printed
+    return print_

@@ -20,6 +20,7 @@ from occlufer.occlusion.templates.fabric import (
     patterned,
     sheet_of,
 )
+from occlufer.occlusion.templates.styles import MOST_MODELS, creases, crumple, numbered, style, swell
 from occlufer.types import FloatArray
 
 HALF = (
@@ -30,6 +31,26 @@ HALF = (
 )  # fmt: skip
 """Outline of the left half, from the bridge of the nose to below the chin."""
 _PLEATS = (0.50, 0.665, 0.83)
+_OTHER_CUTS = (
+    (  # gathered by its loops: the sides fall in between them
+        (0.0, 0.115), (0.075, 0.125), (0.17, 0.195), (0.30, 0.265), (0.46, 0.315),
+        (0.61, 0.345), (0.70, 0.375), (0.715, 0.41),
+        (0.655, 0.55), (0.66, 0.69), (0.68, 0.78), (0.62, 0.89), (0.55, 0.985), (0.455, 1.07), (0.365, 1.135),
+        (0.265, 1.19), (0.14, 1.235), (0.0, 1.25),
+    ),
+    (  # cut straight under the eyes, wide at the chin
+        (0.0, 0.15), (0.075, 0.155), (0.17, 0.19), (0.30, 0.24), (0.46, 0.29),
+        (0.61, 0.33), (0.69, 0.365), (0.71, 0.41),
+        (0.725, 0.55), (0.73, 0.69), (0.72, 0.82), (0.68, 0.93), (0.60, 1.04), (0.50, 1.12), (0.38, 1.17),
+        (0.265, 1.20), (0.14, 1.215), (0.0, 1.22),
+    ),
+    (  # tapered towards the chin
+        (0.0, 0.10), (0.075, 0.115), (0.17, 0.20), (0.30, 0.29), (0.46, 0.35),
+        (0.61, 0.38), (0.70, 0.40), (0.73, 0.43),
+        (0.72, 0.54), (0.68, 0.66), (0.63, 0.76), (0.57, 0.85), (0.50, 0.95), (0.42, 1.05), (0.34, 1.14),
+        (0.25, 1.21), (0.13, 1.26), (0.0, 1.275),
+    ),
+)  # fmt: skip
 
 
 class Surgical(Artwork):
@@ -38,15 +59,74 @@ class Surgical(Artwork):
     Args:
         colours: weights of `fabric.COLOURS`.
         patterns: weights of `fabric.PATTERNS`.
+        models: how many masks there are to draw from, each with a cut, folds and creases of its own, see
+            `styles.numbered`; 0 for one picture a colour and pattern.
     """
 
-    def __init__(self, *, colours: Mapping[str, float], patterns: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self, *, colours: Mapping[str, float], patterns: Mapping[str, float] | None = None, models: int = 0
+    ) -> None:
         prints = known_shares("mask pattern", patterns or {"plain": 1.0}, dict.fromkeys(PATTERNS))
-        super().__init__(combined(known_shares("mask colour", colours, COLOURS), prints))
+        known = known_shares("mask colour", colours, COLOURS)
+        shares = numbered(models, known, prints) if models else combined(known, prints)
+        super().__init__(shares, symmetric=not models)
 
     def template(self, variant: str) -> Template:
-        """The mask in a colour and pattern, as "blue plain"."""
-        return _draw(*variant.split())
+        """The mask in a colour and pattern, as "blue plain" or "blue plain 3"."""
+        colour, pattern, *number = variant.split()
+        return _draw_model(colour, pattern, int(number[0])) if number else _draw(colour, pattern)
+
+
+@functools.lru_cache(maxsize=2 * MOST_MODELS)
+def _draw_model(colour: str, pattern: str, number: int) -> Template:
+    x, y = MASK_CANVAS.grid()
+    rng = style("surgical", number)
+    outlines, shares = np.array((HALF, *_OTHER_CUTS)), rng.dirichlet(np.full(1 + len(_OTHER_CUTS), 0.4))
+    sheet = sheet_of(np.einsum("c,cpd->pd", shares, outlines).tolist())
+    light = swell(rng, x, y) + _pleats(rng, x, y) + _edges(rng, y, MASK_CANVAS.depth(sheet))
+    ridge, count = rng.uniform(0.0, 0.09), int(rng.integers(1, 9))
+    light += ridge * bump(0.0, 0.10, x) * bump(0.34, 0.16, y)
+    light -= ridge * bump(0.20, 0.07, np.abs(x)) * bump(0.40, 0.12, y)
+    light += creases(rng, x, y, count=count, strength=rng.uniform(0.04, 0.2))
+    light += crumple(rng, MASK_CANVAS, size=rng.uniform(0.08, 0.25), strength=rng.uniform(0.005, 0.035))
+    light *= weave(MASK_CANVAS, 0.004, 0.012)
+    rgb = patterned(np.broadcast_to(np.array(COLOURS[colour], np.float32), (*x.shape, 3)), pattern, x, y, rng)
+    cord = cord_for(colour) if rng.random() < 0.8 else COLOURS[colour]
+    return assemble(
+        rgb * light[..., None], sheet, cord_colour=cord, cord_width=rng.uniform(0.02, 0.036), symmetric=False
+    )
+
+
+def _pleats(rng: np.random.Generator, x: FloatArray, y: FloatArray) -> FloatArray:
+    """Two to four folds across, open in the middle or drawn tight."""
+    light = np.zeros_like(x)
+    count = int(rng.integers(2, 5))
+    first, last = rng.uniform(0.42, 0.54), rng.uniform(0.78, 0.98)
+    bend, slant = rng.uniform(-0.05, 0.13), rng.uniform(-0.06, 0.06)
+    depth, width, upwards = (
+        rng.uniform(0.10, 0.34),
+        rng.uniform(0.018, 0.05),
+        rng.choice((-1, 1), p=(0.2, 0.8)),
+    )
+    fade = 1 - rng.uniform(0.2, 0.9) * smoothstep(0.3, 0.75, np.abs(x))
+    for height in np.linspace(first, last, count) + rng.uniform(-0.02, 0.02, count):
+        fold = (y - (height + bend * (x / 0.7) ** 2 + slant * x / 0.7)) * upwards
+        light -= depth * fade * np.exp(-np.abs(fold) / width) * (fold > -0.008)
+        light += 0.4 * depth * fade * bump(-0.022, 0.014, fold)
+    folded: FloatArray = light.astype(np.float32)
+    return folded
+
+
+def _edges(rng: np.random.Generator, y: FloatArray, depth: FloatArray) -> FloatArray:
+    """Hems and nose wire."""
+    at, strength, upper = rng.uniform(0.035, 0.08), rng.uniform(0.03, 0.16), y < 0.45
+    light = -strength * bump(at, rng.uniform(0.005, 0.012), depth) * upper
+    light += rng.uniform(0.0, 0.09) * bump(at / 2, 0.014, depth) * upper
+    light -= rng.uniform(0.02, 0.14) * bump(rng.uniform(0.035, 0.07), 0.007, depth) * ~upper
+    light += rng.uniform(-0.15, 0.1) * smoothstep(at, at - 0.01, depth)  # bound with another cloth
+    light -= 0.12 * smoothstep(0.012, -0.02, depth)
+    bound: FloatArray = light.astype(np.float32)
+    return bound
 
 
 @functools.lru_cache(maxsize=64)
