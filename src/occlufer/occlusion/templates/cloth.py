@@ -151,10 +151,12 @@ def _pane(rgb: FloatArray, sheet: FloatArray, x: FloatArray, y: FloatArray) -> t
     radius = ((np.abs((x - cx) / a) ** 3 + np.abs((y - cy) / b) ** 3) ** (1 / 3)).astype(np.float32)
     pane = smoothstep(1.0, 0.97, radius)
     rim = bump(1.05, 0.03, radius)
-    arch = y - (cy - 0.66 * b + 0.30 * x**2)  # bends with the pane round the face
-    glare = 0.62 * bump(0.0, 0.028, arch) * smoothstep(0.40, 0.16, np.abs(x))
-    glare += 0.5 * bump(0.36, 0.03, np.abs(x)) * bump(cy - 0.02, 0.11, y)
-    glare += 0.22 * bump(1.0, 0.05, radius) * (y > cy)  # the lower edge catches light
+    # Light from above, mirrored where the pane bends away round the face.
+    arch = y - (cy - 0.72 * b + 0.9 * x**2)
+    glare = 0.55 * bump(0.0, 0.035, arch) * smoothstep(0.42, 0.1, np.abs(x))
+    glare += 0.28 * bump(0.40, 0.05, np.abs(x)) * smoothstep(cy + 0.2, cy - 0.2, y)
+    glare += 0.2 * bump(0.97, 0.04, radius) * (y > cy)  # the lower edge catches light
+    glare *= smoothstep(1.0, 0.9, radius)
     clear = np.float32(_WINDOW_ALPHA) + glare.astype(np.float32)
     colour = rgb * (1 - 0.35 * rim[..., None])
     colour = colour * (1 - pane[..., None]) + np.float32(244.0) * pane[..., None]

@@ -46,7 +46,7 @@ def _draw(colour: str) -> Template:
     sheet, light = _layers()
     rgb = np.array(COLOURS[colour], np.float32) * light[..., None]
     return assemble(
-        rgb, sheet, cords=_LOOPS, cord_width=0.05, cord_colour=cord_for(colour), shadow_strength=0.8
+        rgb, sheet, cords=_LOOPS, cord_width=0.065, cord_colour=cord_for(colour), shadow_strength=0.8
     )
 
 
