@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from occlufer.landmarks.model import DETECTOR_FILE
+from occlufer.landmarks.no_display import stand_in
 from occlufer.quiet import GREETINGS, quiet_native_code
 from occlufer.types import LANDMARK_COUNT, FloatArray, LandmarkError, UInt8Array
 
@@ -108,8 +109,9 @@ def _close_graphs() -> None:
 def _api() -> tuple[Any, Any]:
     _ignore_profiler()
     try:
+        stand_in()
         from mediapipe.tasks.python import BaseOptions, vision
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # OSError: a library that it is made of
         raise LandmarkError(
             f"mediapipe cannot be loaded ({error}). Wanted: mediapipe 1.2 or later. Run `make setup`, or "
             "`python -m pip install 'mediapipe>=1.2'`."
