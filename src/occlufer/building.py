@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -67,3 +68,25 @@ def conf_folders(config: DictConfig | None = None) -> list[Path]:
     own = [Path(path) if schema == "file" else files(path) for schema, path in found
            if schema == "file" or (schema == "pkg" and path != "hydra.conf")]  # fmt: skip
     return list(dict.fromkeys([conf_folder(), *(Path(str(path)) for path in own)]))
+
+
+def with_own_pictures(node: Any, folders: Sequence[Path]) -> Any:
+    """An occlusion's node with the files of `picture:` and `config:` that lie beside a YAML file of one's own.
+
+    They get absolute paths: a run is evaluated from other folders. A path that is there from the working directory
+    stays as it is, and so does one that is nowhere.
+    """
+    if isinstance(node, Mapping):
+        return {
+            key: _found(value, folders)
+            if key in ("picture", "config") and isinstance(value, str)
+            else with_own_pictures(value, folders)
+            for key, value in node.items()
+        }
+    return [with_own_pictures(part, folders) for part in node] if isinstance(node, list) else node
+
+
+def _found(path: str, folders: Sequence[Path]) -> str:
+    beside = [place / path for folder in folders for place in (folder / "occlusion", folder)]
+    there = [str(file.absolute()) for file in beside if file.is_file()]
+    return path if Path(path).is_file() or not there else there[0]

@@ -103,6 +103,16 @@ def test_a_folder_name_that_is_no_key_is_told_as_a_list(name: str):
     assert (said.key_or_group, said.value()) == ("dataset.classes", [f"{name}: surprise"])
 
 
+def test_a_path_that_the_shell_parted_at_its_spaces_is_told_with_its_quotes():
+    with pytest.raises(ConfigError, match=r"^'nice' is no setting") as told:
+        readable(["dataset=table", "dataset.root=/my", "nice", "photos", "-m", "seed=1"])
+    (written,) = shlex.split(str(told.value).split(" quotes: ")[1])
+    assert OverridesParser.create().parse_override(written).value() == "/my nice photos"
+    for words in (["mine"], ["-m", "mine"], ["--config-dir=own", "mine"]):
+        with pytest.raises(ConfigError, match=r"'mine' is no setting.*--help"):
+            readable(words)
+
+
 def test_a_command_says_it_in_one_line(occlufer, tmp_path):
     result = occlufer("prepare", "dataset=fer2013", "dataset.root=/faces (1)", cwd=tmp_path)
     assert result.returncode == 1

@@ -13,13 +13,15 @@ from hydra.core.hydra_config import HydraConfig
 
 from fakes import TINY_TRAINING, tiny_fer2013
 from occlufer.building import conf_folders
-from occlufer.commands.app import condition_configs
+from occlufer.commands import app
+from occlufer.commands.app import composing, condition_configs
 from occlufer.commands.hints import spelling_hint
 from occlufer.commands.options import command_help
 from occlufer.launchers.jobs import Job, train_command
+from occlufer.notebook import settings
 from occlufer.runs import find_runs
 from occlufer.settings import conf_folder
-from occlufer.types import override
+from occlufer.types import RunError
 
 SCARF = """
 from occlufer.occlusion.controls import Box
@@ -40,7 +42,7 @@ def own(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_it_trains_tests_sweeps_and_evaluates(occlufer, own, tmp_path):
+def test_it_trains_tests_sweeps_and_evaluates(occlufer, run_command, own, tmp_path, monkeypatch):
     inputs = [*tiny_fer2013(tmp_path), *TINY_TRAINING, "trainer.max_epochs=1"]
     words = ["--config-dir", str(own)]
     swept = occlufer(
@@ -51,13 +53,15 @@ def test_it_trains_tests_sweeps_and_evaluates(occlufer, own, tmp_path):
     (run,) = find_runs(tmp_path / "outputs" / "fer2013")
     rows = run.predictions()
     assert (rows.loc[rows.condition == "scarf", "covered_share"] > 0.2).all()
-    scored = occlufer(
-        "evaluate", *words, f"run={run.folder}", "conditions=[scarf]", f"paths.cache={tmp_path / 'cache'}",
-        "loader.num_workers=0", cwd=tmp_path,
-    )  # fmt: skip
-    assert scored.returncode == 0, scored.stderr
-    refused = occlufer("evaluate", f"run={run.folder}", "conditions=[none]", cwd=tmp_path)
-    assert "scarves.Scarf" in refused.stderr  # a stranger's run names what nobody here vouched for
+    paths = f"paths.cache={tmp_path / 'cache'}"
+    evaluate = [f"run={run.folder}", "conditions=[scarf]", "loader.num_workers=0", paths]
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(own)  # as a command does
+        run_command("evaluate", [*evaluate, f'hydra.searchpath=["file://{own}"]'])
+    assert set(run.predictions()["condition"]) == {"none", "scarf"}
+    # Without the folder it is a stranger's run, which names what nobody here vouched for.
+    with pytest.raises(RunError, match=r"scarves\.Scarf"):
+        run_command("evaluate", [f"run={run.folder}", "conditions=[none]", paths])
 
 
 def test_conditions_and_the_jobs_of_launchers_know_it(own):
@@ -75,6 +79,27 @@ def test_conditions_and_the_jobs_of_launchers_know_it(own):
     GlobalHydra.instance().clear()
 
 
+def test_its_picture_is_looked_for_where_the_command_runs_and_beside_its_file(own, tmp_path, monkeypatch):
+    """In training and as a condition alike; the run keeps a path that leads there from everywhere."""
+    artwork = "_target_: occlufer.occlusion.mask.FaceMask\nartwork: {_target_: any.Picture, picture: faces/cloth.png}\n"
+    (own / "occlusion" / "cloth_of_mine.yaml").write_text(artwork)
+    monkeypatch.chdir(tmp_path)
+
+    def pictures() -> set[str]:
+        words = [f'hydra.searchpath=["file://{own}"]', "occlusion=cloth_of_mine", "conditions=[none]"]
+        with composing("train", words):
+            node = condition_configs(["cloth_of_mine"])["cloth_of_mine"]
+        asked = settings(*words)
+        return {node["artwork"]["picture"], asked["occlusion"]["artwork"]["picture"]}
+
+    assert pictures() == {"faces/cloth.png"}  # nowhere: the occluder itself says so
+    for place in (own, own / "occlusion", tmp_path):
+        (place / "faces").mkdir()
+        (place / "faces" / "cloth.png").touch()
+        app._occlusion.cache_clear()
+        assert pictures() == {"faces/cloth.png" if place == tmp_path else str(place / "faces" / "cloth.png")}
+
+
 @pytest.mark.parametrize("shape", ["--config-dir {}", "--config-dir={}", "-cd {}", "hydra.searchpath=[{}]"])
 def test_hints_and_help_know_it(own, shape):
     plain = own.rename(own.parent / "own")
@@ -88,10 +113,9 @@ def test_hints_and_help_know_it(own, shape):
     )
 
 
-def test_a_training_that_fails_for_another_reason_gets_no_hint(occlufer, own, tmp_path):
+def test_a_command_that_fails_for_another_reason_gets_no_hint(occlufer, own, tmp_path):
     said = occlufer(
-        "train", "--config-dir", str(own), "dataset=fer2013", override("dataset.root", "nowhere"), "occlusion=scarf",
-        "logger=csv", "view=full", cwd=tmp_path,
+        "preview", "--config-dir", str(own), "dataset=fer2013", "dataset.root=nowhere", "occlusion=scarf", cwd=tmp_path
     ).stderr  # fmt: skip
     assert "nowhere" in said
     assert "Did you mean" not in said

@@ -166,9 +166,20 @@ def test_excel(tmp_path: Path):
 def test_a_folder_without_the_images(tmp_path: Path):
     make_fake(tmp_path / "there")
     (tmp_path / "other").mkdir()
-    with pytest.raises(DatasetError, match=r"none of the 28 files .*Point dataset.root=DIR"):
+    with pytest.raises(DatasetError, match=r"of the 28 files .* 28 are not there .*Point dataset.root=DIR"):
         Table(root=tmp_path / "other", table=tmp_path / "there" / "labels.csv")
     with pytest.raises(DatasetError, match=r"Say dataset.table=\S+labels.csv dataset.root=DIR"):
         Table(root=tmp_path / "there" / "labels.csv")
     with pytest.raises(DatasetError, match=r"dataset.table=no.csv does not exist"):
         Table(root=tmp_path / "there", table="no.csv")
+
+
+def test_a_table_most_of_whose_files_are_not_there_is_refused(tmp_path: Path):
+    """A wrong root; rows that are left out anyway do not count, nor does a set of which a part was downloaded."""
+    root = make_fake(tmp_path, per_class=8, more=tuple((f"{n}.png", "contempt") for n in range(50)))
+    for number in range(28):
+        (root / "images" / f"{number:03d}.png").unlink()
+    assert len(Table(root=root)) == 28
+    (root / "images" / "028.png").unlink()
+    with pytest.raises(DatasetError, match=r"of the 56 files .* 29 are not there .*'images/000\.png'"):
+        Table(root=root)

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import functools
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -16,10 +17,12 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException, HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from occlufer.building import conf_folders, plain
+from occlufer.building import conf_folders, plain, with_own_pictures
+from occlufer.commands.held import hold, let_go
 from occlufer.commands.hints import readable, search_words, spelling_hint
 from occlufer.commands.libraries import library_advice
 from occlufer.commands.options import group_options
@@ -53,11 +56,11 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], ResultT]], Cal
             try:
                 return task(config)
             except (OccluferError, OmegaConfBaseException) as error:
-                raise CompactHydraException(printable(f"Error: {error}")) from error
+                raise _ending(printable(f"Error: {error}")) from error
             except ImportError as error:
                 if (advice := library_advice(error)) is None:
                     raise
-                raise CompactHydraException(f"Error: {advice}") from error
+                raise _ending(f"Error: {advice}") from error
 
         app: Callable[[], None] = hydra.main(
             version_base="1.3", config_path=str(conf_folder()), config_name=config_name
@@ -65,19 +68,29 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], ResultT]], Cal
 
         @functools.wraps(app)
         def hinted() -> None:
+            hint = None
             try:
                 sys.argv[1:] = readable(sys.argv[1:])
+                hold()
                 app()
             except ConfigError as error:
                 raise SystemExit(f"Error: {error}") from None
             except SystemExit as error:
                 if error.code and not begun and (hint := spelling_hint(config_name, sys.argv[1:])):
-                    print(hint, file=sys.stderr)
+                    raise SystemExit(f"Error: {hint}") from None
                 raise
+            finally:
+                let_go(drop=hint is not None)  # Hydra's words on the same mistake
 
         return hinted
 
     return decorate
+
+
+def _ending(told: str) -> BaseException:
+    """What ends a command with that sentence: Hydra would set its own lines around it, and does so in a sweep."""
+    alone = HydraConfig.get().mode == RunMode.RUN and os.environ.get("HYDRA_FULL_ERROR") != "1"
+    return SystemExit(told) if alone else CompactHydraException(told)
 
 
 def _let_import(folders: Sequence[Path]) -> None:
@@ -99,6 +112,12 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
     warnings.filterwarnings("ignore", message=".*Error fetching version info.*")
     warnings.filterwarnings("ignore", message=".*The `srun` command is available.*")
+
+
+def settings_of(config: DictConfig) -> dict[str, Any]:
+    """A command's configuration, plain and resolved; pictures beside the YAML file of one's own occluder are found."""
+    settings: dict[str, Any] = plain(config)
+    return settings | {"occlusion": with_own_pictures(settings["occlusion"], conf_folders())}
 
 
 def condition_configs(names: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -149,9 +168,8 @@ def composing(config_name: str, overrides: Sequence[str]) -> Iterator[DictConfig
 @functools.cache
 def _occlusion(option: str, folders: tuple[Path, ...]) -> dict[str, Any]:
     """The node of an option, composed once: every job of a sweep asks for the same few."""
-    node: dict[str, Any] = plain(hydra.compose(overrides=[*search_words(folders), f"+occlusion={option}"]))[
-        "occlusion"
-    ]
+    composed = plain(hydra.compose(overrides=[*search_words(folders), f"+occlusion={option}"]))
+    node: dict[str, Any] = with_own_pictures(composed["occlusion"], folders)
     return node
 
 

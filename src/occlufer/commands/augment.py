@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from occlufer.building import plain
-from occlufer.commands.app import command
+from occlufer.commands.app import command, settings_of
 from occlufer.commands.checks import check_augment
 
 
 @command("augment")
 def main(config: DictConfig) -> None:
     """Write images until each expression has the wanted number of training faces; what is there already stays."""
-    settings = plain(config)
+    settings = settings_of(config)
     check_augment(settings)
     from occlufer.tasks.augment import augment
 

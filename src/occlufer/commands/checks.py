@@ -13,8 +13,7 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig
 
-from occlufer.building import plain
-from occlufer.commands.app import condition_configs
+from occlufer.commands.app import condition_configs, settings_of
 from occlufer.settings import DRAWING, Protocol, conf_folder
 from occlufer.types import ConfigError, unknown_name
 
@@ -50,7 +49,7 @@ def training_settings(config: DictConfig) -> dict[str, Any]:
 
     A sweep's parent process asks it too, to know the run folder of each job before it starts.
     """
-    settings = settled(anchored(plain(config)))
+    settings = settled(anchored(settings_of(config)))
     settings["condition_occluders"] = condition_configs(settings["conditions"])
     settings["drawing"] = DRAWING
     if (extra := settings["dataset"].get("extra")) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from occlufer.commands.options import given_folders, group_options
 from occlufer.settings import conf_folder
-from occlufer.types import ConfigError, did_you_mean, override
+from occlufer.types import ConfigError, did_you_mean, override, unknown_name
 
 _WITH_VALUE = (
     "--config-dir",
@@ -30,6 +31,7 @@ _WITH_VALUE = (
     "-c",
 )
 _FLAGS = (*_WITH_VALUE, "--info", "--experimental-rerun")
+_LISTS = "`--help` lists the groups, `--cfg job` every setting."
 _SEARCHES = (
     " OccluFER has no search over an objective, as Hydra's plugin for Optuna is not kept up: docs/scaling.md shows how "
     "to search with Optuna itself, or with a wandb sweep."
@@ -43,16 +45,19 @@ def readable(words: Sequence[str]) -> list[str]:
         ConfigError: an override that Hydra's grammar cannot read; it says how to write it.
     """
     parser, overrides, flags = OverridesParser.create(), [], []
-    for before, word in zip(("", *words), words, strict=False):
+    for at, (before, word) in enumerate(zip(("", *words), words, strict=False)):
         name, equals, value = word.partition("=")
         if equals and name.startswith("--") and name not in _FLAGS and before not in _WITH_VALUE:
             raise ConfigError(
                 f"{word} begins with dashes, and settings have none: {name[2:]}={value}. A wandb sweep writes them so "
                 "with ${args_no_hyphens} in its command: [occlufer, train, '${args_no_hyphens}']."
             )
-        if word.startswith("-") or before in _WITH_VALUE or not (equals or word.startswith("~")):
+        if word.startswith("-") or before in _WITH_VALUE:
             flags.append(word)
             continue
+        if not equals and not word.startswith("~"):
+            parts = itertools.takewhile(lambda part: "=" not in part and part[:1] != "-", words[at:])
+            raise ConfigError(f"{word!r} is no setting (NAME=VALUE). {_advice_on_spaces(before, parts)}")
         if value.startswith("~"):
             value = str(Path(value).expanduser())
             word = f'{name}="{value}"' if _reads(parser, f'{name}="{value}"') else word
@@ -60,6 +65,14 @@ def readable(words: Sequence[str]) -> list[str]:
             raise ConfigError(f"{word} cannot be read. {_advice(parser, name, value)}")
         overrides.append(word)
     return [*overrides, *flags]
+
+
+def _advice_on_spaces(before: str, parts: Iterable[str]) -> str:
+    """What words without = may belong to: a shell parts `dataset.root=/my photos` at its space."""
+    name, equals, value = before.partition("=")
+    if not equals or name.startswith("-"):
+        return _LISTS
+    return f"If it belongs to the word before it, put them into quotes: {override(name, ' '.join([value, *parts]))}"
 
 
 def _reads(parser: OverridesParser, word: str) -> bool:
@@ -104,7 +117,7 @@ def spelling_hint(config_name: str, words: Sequence[str]) -> str | None:
             continue
         known = (*group_options(name, folders), *(("basic",) if name.startswith("hydra/") else ()))
         if value not in known:
-            return _hint(f"option of {name}", value, known) + (_SEARCHES if name == "hydra/sweeper" else "")
+            return unknown_name(f"option of {name}", value, known) + _SEARCHES * (name == "hydra/sweeper")
         chosen.append(f"{name}={value}")
     with contextlib.suppress(Exception):  # what cannot be composed for another reason was told by Hydra
         GlobalHydra.instance().clear()
@@ -112,7 +125,7 @@ def spelling_hint(config_name: str, words: Sequence[str]) -> str | None:
             keys = {*groups, *_keys(hydra.compose(config_name, [*search_words(folders), *chosen]))}
         for name, _, _ in pairs:
             if name not in keys and not name.startswith("hydra"):
-                return _hint("setting", name, keys)
+                return f"Unknown setting {name!r}.{did_you_mean(name, keys)} {_LISTS}"
     return None
 
 
@@ -130,8 +143,3 @@ def _keys(node: DictConfig, above: str = "") -> Iterator[str]:
         child = node._get_node(key)
         if isinstance(child, DictConfig) and not OmegaConf.is_missing(node, key) and not child._is_none():
             yield from _keys(child, f"{name}.")
-
-
-def _hint(what: str, found: str, known: Iterable[str]) -> str:
-    meant = did_you_mean(found, known)
-    return f"Unknown {what} {found!r}.{meant} `--help` lists the groups, `--cfg job` every setting."

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from occlufer.building import plain
-from occlufer.commands.app import command
+from occlufer.commands.app import command, settings_of
 from occlufer.commands.checks import check_preview
 
 
 @command("preview")
 def main(config: DictConfig) -> None:
     """Draw faces spread evenly over the expressions of a split, as a network would meet them before augmentation."""
-    settings = plain(config)
+    settings = settings_of(config)
     check_preview(settings)
     from occlufer.tasks.preview import preview
 

@@ -49,7 +49,8 @@ class Table(StoredFaces):
 
     Keys are the files' paths below the root. A file may be named by its path below the root, with folders above that
     are not there, without its ending, or by its name alone where no other has it. Rows whose file is not there or that
-    repeat another, files under several labels, and images in no row are counted and listed.
+    repeat another, files under several labels, and images in no row are counted and listed; where most files are not
+    there, that is a `DatasetError`.
 
     Args:
         table: the file; None for the only one that lies in the root.
@@ -90,8 +91,16 @@ class Table(StoredFaces):
         labels, splits = self._labels(path, rows), self._splits(path, rows)
         files, sorted_out = _Files(root), _SortedOut()
         faces: dict[str, list[_Row]] = defaultdict(list)
+        found = {row.file: files.find(row.file) for row in rows}
+        used = {row.file for row in rows if labels[row.label] and splits[row.split]}
+        if 2 * len(absent := sorted(file for file in used if found[file] is None)) > len(used):
+            raise DatasetError(
+                f"{self.name}: of the {len(used):,} files that {path} names, {len(absent):,} are not there under "
+                f"{root}, or stand for several: {named(absent)}. Point dataset.root=DIR at the folder that holds "
+                "them; to go on without them, take their rows out of the table."
+            )
         for row in rows:
-            source = files.find(row.file)
+            source = found[row.file]
             if source is None:
                 sorted_out.add("their file is not there, or stands for several", row)
             elif labels[row.label] is None:
@@ -104,21 +113,21 @@ class Table(StoredFaces):
                 faces[source].append(row)
         if not faces:
             raise DatasetError(
-                f"{self.name}: none of the {len(rows):,} files that {path} names is an image of an expression under "
-                f"{root}: {named(row.file for row in rows)}. Point dataset.root=DIR at the folder that holds them."
+                f"{self.name}: none of the {len(rows):,} rows of {path} is used: their labels are none of the seven "
+                "expressions, or dataset.classes or dataset.splits leaves them out."
             )
         kept = []
         for source, alike in faces.items():
             if (one := self._one_of(alike, labels, splits, sorted_out)) is not None:
                 label = EXPRESSIONS.index(str(labels[one.label]))
                 kept.append((source, source, label, splits[one.split], one.subject or None))
-        unnamed = sorted(files.paths - {files.find(row.file) for row in rows})
+        unnamed = sorted(files.paths - set(found.values()))
         if unnamed:
             notes = (*notes, f"Images that stand in no row of {path.name}: {named(unnamed)}.")
         frame = pd.DataFrame(kept, columns=list(COLUMNS), dtype=object)
         there = tuple(name for number, name in enumerate(EXPRESSIONS) if number in set(frame["label"]))
-        if absent := [name for name in EXPRESSIONS if name not in there]:
-            notes = (*notes, f"There is no face for {', '.join(absent)}.")
+        if lacking := [name for name in EXPRESSIONS if name not in there]:
+            notes = (*notes, f"There is no face for {', '.join(lacking)}.")
         return Listing(frame, FileStore(root), (*notes, *sorted_out.notes()), there, sorted_out.table())
 
     def _table_file(self, root: Path) -> Path:

@@ -93,7 +93,7 @@ def data_uri(figure: Figure) -> str:
 def _fix_layout(figure: Figure) -> None:
     """Solve the layout once for all formats, at a resolution at which words are as wide as in print."""
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    figure.set_layout_engine(None)  # "none" would keep a place-holder, for which each format is drawn twice
 
 
 def svg_uri(content: bytes) -> str:

@@ -131,7 +131,10 @@ def read_picture(picture: str) -> tuple[Float64, float]:
     """
     path = Path(picture)
     if not path.is_file():
-        raise ConfigError(f"There is no picture {path}. Give the path of a PNG with an alpha channel.")
+        raise ConfigError(
+            f"There is no picture {path}. Give the path of a PNG with an alpha channel, as seen from here or from the "
+            "YAML file that names it."
+        )
     content = path.read_bytes()
     width, height = _stated_size(content) or (0, 0)
     if width * height > _MOST_PIXELS:  # before a pixel is decoded
