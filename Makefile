@@ -29,8 +29,9 @@ lint: $(STAMP)  ## ruff: rules and format
 types: $(STAMP)  ## strict mypy on src
 	$(BIN)/mypy
 
+# Files in their order: by default those with the fewest tests, which are the longest here, would come last.
 tests: $(STAMP)  ## pytest, two processes (ARGS="-n 0 ...": in one)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test: lint types tests  ## lint, types and tests
 

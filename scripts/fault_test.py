@@ -40,10 +40,8 @@ from fault_contents import contents, differences
 
 MARK = "OCCLUFER_FAULT_TEST"  # environment variable that names the step which a process belongs to
 ALONE = 120.0  # seconds that orphans have to notice that they are; generous, since the machine may be busy
-NAMED = (
-    "torchinductor_*",
-    "pymp-*",
-)  # temporary folders of torch, and of multiprocessing where it was killed
+# Temporary folders of torch, and of multiprocessing and wandb (made when it is imported) where they were killed.
+NAMED = ("torchinductor_*", "pymp-*", "tmp*wandb-artifacts", "tmp*wandb-media")
 FASTER = 0.7  # what a pace shrinks by when a command ends before its kill
 HUNG = 900.0  # seconds after which a command that should end has hung
 DATA = ("dataset=synthetic", "dataset.size=105", "dataset.image_size=48", "dataset.workers=2")

@@ -50,6 +50,14 @@ def run_command() -> Iterator[RunCommand]:
 
 
 @pytest.fixture
+def undrawn_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of a report's words and tables: see `fakes.figures`; others render every figure."""
+    from fakes.figures import undrawn  # brings matplotlib along
+
+    undrawn(monkeypatch)
+
+
+@pytest.fixture
 def occlufer() -> Callable[..., subprocess.CompletedProcess[str]]:
     """`occlufer("train", ...)`: the real command in its own process; never fails by itself."""
 

@@ -56,6 +56,7 @@ _BAD = {
 
 
 @pytest.mark.parametrize("what", _BAD)
+@pytest.mark.usefixtures("undrawn_figures")
 def test_one_bad_run_is_left_out_and_the_report_is_made(tmp_path: Path, what: str) -> None:
     folder = fakes_runs.make_study(tmp_path, conditions=("none", "mask"), n=30)
     bad = next(Run(path) for path in sorted(folder.iterdir()) if path.name.startswith("mask"))
@@ -72,6 +73,7 @@ def test_one_bad_run_is_left_out_and_the_report_is_made(tmp_path: Path, what: st
     assert write_report(folder).path.is_file()
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 def test_brackets_in_a_name_are_shown_as_they_are(tmp_path: Path) -> None:
     folder = fakes_runs.make_study(tmp_path, conditions=("none", "mask"), n=30)
     for path in folder.iterdir():

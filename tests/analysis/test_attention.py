@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import fakes_runs
+from fakes.figures import undrawn
 from occlufer.analysis.core.core import Core
 from occlufer.analysis.core.study import load_study
 from occlufer.analysis.report import write_report
@@ -104,7 +105,10 @@ def test_people_are_resampled_where_they_are_known(tmp_path: Path) -> None:
     assert eyes["mass_high"] - eyes["mass_low"] == pytest.approx(2 * 1.96 * spread, rel=0.12)
 
 
-def test_the_page_shows_it_and_names_what_it_leaves_out(folder: Path, tmp_path: Path) -> None:
+def test_the_page_shows_it_and_names_what_it_leaves_out(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undrawn(monkeypatch, "svg")
     broken = find_runs(folder)[-1].folder / "attention.parquet"
     whole = broken.read_bytes()
     try:
@@ -120,6 +124,7 @@ def test_the_page_shows_it_and_names_what_it_leaves_out(folder: Path, tmp_path: 
     assert report.tables["attention"].is_file()
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 def test_a_study_without_it_has_no_section(study_folder: Path, tmp_path: Path) -> None:
     report = write_report(study_folder, output=tmp_path)
     assert "Where networks look" not in report.path.read_text(encoding="utf-8")

@@ -12,6 +12,7 @@ from scipy import stats
 from sklearn.metrics import balanced_accuracy_score, log_loss, precision_recall_fscore_support
 
 import fakes_runs
+from fakes.figures import undrawn
 from occlufer.analysis.core import temperature
 from occlufer.analysis.core.core import Core
 from occlufer.analysis.core.study import load_study
@@ -308,7 +309,10 @@ def test_other_datasets_reach_the_report_with_the_gap_to_the_own_faces(folder: P
     assert tables["elsewhere_left_out"]["other"].tolist() == ["torn"]
 
 
-def test_the_page_has_every_new_section(folder: Path, tmp_path: Path) -> None:
+def test_the_page_has_every_new_section(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undrawn(monkeypatch, "svg")
     page = write_report(folder, output=tmp_path).path.read_text(encoding="utf-8")
     for words in ("Retention, recovery and price", "Calibration and abstention", "On other faces", "Left out: mixed_",
                   "share of answers", "What wins it back"):  # fmt: skip

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import fakes_runs
+from fakes.figures import undrawn
 from occlufer.analysis.core.study import load_study
 from occlufer.analysis.paper.latex import escape, latex_table
 from occlufer.analysis.paper.methods import citations, latex_text
@@ -30,7 +31,9 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
         root, conditions=("none", "mask", "mixed"), tests=("none", "mask"), seeds=(0, 1), n=60, people=12,
         models=("net_50%&#",), dataset="rafdb",
     )  # fmt: skip
-    write_report(folder, paper=True)
+    with pytest.MonkeyPatch.context() as patch:
+        undrawn(patch, "svg", "pdf")  # pdf: what LaTeX takes
+        write_report(folder, paper=True)
     return folder / "paper"
 
 

@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 import fakes_runs
+from fakes.figures import undrawn
 from occlufer.analysis.core.metrics import STUDY_METRICS
 from occlufer.analysis.core.study import load_study
 from occlufer.analysis.report import Report, matrix_text, write_report
@@ -98,6 +99,7 @@ def test_printed_numbers_are_those_of_the_csv(page: str, report: Report) -> None
         assert f"{100 * row['accuracy_mean']:.1f} ± {100 * row['accuracy_sd']:.1f}" in page
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 def test_the_report_goes_into_the_study_folder_and_leaves_nothing_else(tmp_path: Path) -> None:
     folder = fakes_runs.make_study(tmp_path, conditions=("none",), n=30)
     report = write_report(folder)
@@ -107,6 +109,7 @@ def test_the_report_goes_into_the_study_folder_and_leaves_nothing_else(tmp_path:
     assert "one seed" in report.summary
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 def test_names_are_escaped(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>"
     run = fakes_runs.make_run(
@@ -138,7 +141,9 @@ def grid_page(tmp_path_factory: pytest.TempPathFactory) -> str:
             root / "grid", model="a<b>", condition=condition, tests=(condition,), fold=fold, dataset="rafdb", n=40,
             published="study_a", optimizer="Adam", extra="/x/<i>made", best_score=0.5,
         )  # fmt: skip
-    return write_report(root / "grid", run_figures=False).path.read_text(encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        undrawn(patch, "svg")
+        return write_report(root / "grid", run_figures=False).path.read_text(encoding="utf-8")
 
 
 def test_a_rerun_of_a_published_study_has_its_sections(grid_page: str) -> None:
@@ -159,6 +164,7 @@ def test_names_are_escaped_in_those_sections_too(grid_page: str) -> None:
     assert "a&lt;b&gt;" in grid_page
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 def test_single_runs_get_their_own_figures_and_a_file_of_eight_metrics(tmp_path: Path) -> None:
     folder = fakes_runs.make_grid(tmp_path, models={"vgg16": 0.0}, conditions=("none",), folds=(0, 3), n=40)
     page = write_report(folder).path.read_text(encoding="utf-8")
@@ -189,6 +195,7 @@ def test_ordinary_studies_have_no_section_of_the_published_ones(page: str, repor
     assert not (report.path.parent / "figures" / "runs").exists()
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 def test_tables_of_an_earlier_report_are_cleared(tmp_path: Path) -> None:
     folder = fakes_runs.make_study(tmp_path, conditions=("none",), n=30)
     stale = folder / "tables" / "anova.csv"
@@ -205,6 +212,7 @@ def test_a_study_with_nothing_finished_gets_a_page_that_says_so(tmp_path: Path) 
     assert "no space left on device" in report.summary
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 def test_bare_runs_are_enough(tmp_path: Path) -> None:
     run = fakes_runs.make_run(tmp_path / "s", n=30)
     for name in ("environment.json", "coverage.csv", "history.csv", "metrics.json", "figures/samples.png"):
@@ -213,6 +221,7 @@ def test_bare_runs_are_enough(tmp_path: Path) -> None:
     assert "No run of this group kept a history.csv" in page
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 def test_several_models_and_conditions_get_their_own_section(tmp_path: Path) -> None:
     folder = fakes_runs.make_study(tmp_path, conditions=("veil",), models=("a", "b"), n=30)
     report = write_report(folder)

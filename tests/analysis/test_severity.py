@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import fakes_runs
+from fakes.figures import undrawn
 from occlufer.analysis.core.cells import Counted
 from occlufer.analysis.core.core import Core
 from occlufer.analysis.core.metrics import informedness_of
@@ -71,7 +72,10 @@ def test_a_panel_an_occluder_with_a_line_a_training(tables: dict[str, pd.DataFra
     assert [container.get_label() for container in alone.containers] == ["mask", "headset"]
 
 
-def test_the_page_shows_it_and_says_that_people_were_resampled(folder: Path, tmp_path: Path) -> None:
+def test_the_page_shows_it_and_says_that_people_were_resampled(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undrawn(monkeypatch, "svg")
     report = write_report(folder, output=tmp_path)
     page = report.path.read_text(encoding="utf-8")
     for words in ("Accuracy and the covered share of the face", "tables/severity.csv", "mask@0.25, mask@0.5",

@@ -140,6 +140,7 @@ def test_preview_settings_are_refused(run_command, inputs, word, message):
         run_command("preview", [*inputs, word])
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 def test_a_study_may_have_any_name_that_a_folder_can_have(run_command, inputs, tmp_path):
     study = "größe [x] ✓"
     run_command("train", train_words(inputs, tmp_path, f"study='{study}'", "loader.batch_size=10000"))
@@ -351,6 +352,7 @@ def test_a_damaged_trained_json_is_not_believed(run_command, inputs, tmp_path):
     assert run.finished
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 def test_report_names_the_runs_that_are_half_written(run_command, run, tmp_path, capsys):
     for name, files in {
         "half": {"config.yaml": "a: 1"},

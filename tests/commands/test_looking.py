@@ -92,7 +92,8 @@ def test_preview_of_an_unknown_split(run_command, inputs):
         run_command("preview", [*inputs, "split=tset"])
 
 
-def test_report_of_a_study(run_command, inputs, tmp_path, capsys):
+@pytest.mark.usefixtures("undrawn_figures")
+def test_report_of_a_study_given_by_name_or_by_path(run_command, inputs, tmp_path, capsys):
     outputs = f"paths.outputs={tmp_path}"
     run_command("train", [*inputs, *TINY_TRAINING, outputs, "study=small"])
     run_command("report", [outputs, "study=small"])
@@ -100,6 +101,9 @@ def test_report_of_a_study(run_command, inputs, tmp_path, capsys):
     assert "headset" in page
     assert "report.html" in capsys.readouterr().out
     assert list((tmp_path / "small" / "tables").glob("*.csv"))
+    (tmp_path / "small" / "report.html").unlink()
+    run_command("report", [f"study={tmp_path / 'small'}"])
+    assert (tmp_path / "small" / "report.html").is_file()
 
 
 def test_report_needs_a_study(run_command, tmp_path):
@@ -107,9 +111,3 @@ def test_report_needs_a_study(run_command, tmp_path):
         run_command("report", [])
     with pytest.raises(RunError, match="no study folder"):
         run_command("report", ["study=nowhere", f"paths.outputs={tmp_path}"])
-
-
-def test_a_study_may_be_given_by_path(run_command, inputs, tmp_path):
-    run_command("train", [*inputs, *TINY_TRAINING, f"paths.outputs={tmp_path}", "study=small"])
-    run_command("report", [f"study={tmp_path / 'small'}"])
-    assert Path(tmp_path / "small" / "report.html").is_file()

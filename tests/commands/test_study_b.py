@@ -145,6 +145,7 @@ def covered(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 SMALL = ["model=plain_cnn", "loader.batch_size=8", *QUICK]
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 def test_the_published_images_run_as_they_are(run_command, covered, tmp_path):
     outputs = f"paths.outputs={tmp_path}"
     run_command("train", ["experiment=study_b_masked", *covered, *SMALL, outputs, "trainer.max_epochs=3"])

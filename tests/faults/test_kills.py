@@ -25,7 +25,7 @@ def script() -> Iterator[ModuleType]:
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 def test_a_training_under_kills_ends_as_an_undisturbed_one(script, tmp_path):
     console = Console(record=True, width=200)
-    right = script.fault_test(tmp_path / "f", kills=3, seed=0, kinds=["training"], say=console)
+    right = script.fault_test(tmp_path / "f", kills=2, seed=0, kinds=["training"], say=console)
     told = console.export_text()
     assert right, told
     assert "training" in told

@@ -49,9 +49,21 @@ socket.getaddrinfo = getaddrinfo
 """
 
 
+# Several commands one after the other in a process: `COMMANDS WORDS -- WORDS -- ...`.
+COMMANDS = """
+import itertools, sys
+from occlufer.cli import main
+given = sys.argv[1:]
+for last, words in itertools.groupby(given, lambda word: word == "--"):
+    if not last:
+        sys.argv[1:] = words
+        main()
+"""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("logger", ["csv", "wandb"])
-def test_nothing_calls_home(tmp_path: Path, logger: str) -> None:
+def test_nothing_calls_home(tmp_path: Path) -> None:
+    """With wandb, which a run with `logger=csv` does without."""
     (tmp_path / "guard").mkdir()
     (tmp_path / "guard" / "sitecustomize.py").write_text(GUARD)
     environment = os.environ | {
@@ -62,7 +74,7 @@ def test_nothing_calls_home(tmp_path: Path, logger: str) -> None:
         environment.pop(name, None)
 
     def run(*words: str) -> None:
-        command = [sys.executable, "-m", "occlufer", *words]
+        command = [sys.executable, "-c", COMMANDS, *words]
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280
         )
@@ -73,7 +85,7 @@ def test_nothing_calls_home(tmp_path: Path, logger: str) -> None:
     paths = [word for word in inputs if word.startswith("paths.")]
     run("train", *inputs, "study=s", "model=plain_cnn", "model.widths=[8,8]", "image.size=32", "loader.num_workers=1",
         "loader.batch_size=8", "trainer.max_epochs=1", "occlusion=mask", "augmentation=standard",
-        f"logger={logger}")  # fmt: skip
+        "logger=wandb")  # fmt: skip
     study = next(path.parent for path in tmp_path.rglob("run.json")).parent
-    run("evaluate", f"run={next(study.glob('mask_*'))}", "conditions=[headset]", *paths)
-    run("report", "study=s", *paths)
+    evaluate = ["evaluate", f"run={next(study.glob('mask_*'))}", "conditions=[headset]", *paths]
+    run(*evaluate, "--", "report", "study=s", *paths)

@@ -1,4 +1,4 @@
-"""One configuration is one result: whatever the workers, the devices, or a kill on the way."""
+"""One configuration is one result: whatever the workers, or a kill on the way."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -25,7 +26,6 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def words(inputs: list[str], folder: Path, *more: str) -> list[str]:
     return [
-        "train",
         *inputs,
         *TINY_TRAINING,
         "trainer.max_epochs=5",
@@ -40,20 +40,18 @@ def run_in(folder: Path) -> Run:
     return run
 
 
-def finished(result: subprocess.CompletedProcess[str], folder: Path) -> Run:
-    assert result.returncode == 0, result.stderr
-    return run_in(folder)
+@pytest.fixture
+def undisturbed(
+    run_command, inputs: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Run]:
+    """A run in one go, for each schedule that has its own state; skipped where it was trained before."""
+    root = tmp_path_factory.getbasetemp() / "undisturbed"
 
+    def run(schedule: str) -> Run:
+        run_command("train", words(inputs, root / schedule, *schedule_words(schedule)))
+        return run_in(root / schedule)
 
-@pytest.fixture(scope="module")
-def undisturbed(inputs: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
-    """A run in one go, for each schedule that has its own state."""
-    runs = {}
-    for schedule in ("one_cycle", "plateau"):
-        folder = tmp_path_factory.mktemp(schedule)
-        command = [sys.executable, "-m", "occlufer.cli", *words(inputs, folder, *schedule_words(schedule))]
-        runs[schedule] = finished(subprocess.run(command, cwd=folder, capture_output=True, text=True), folder)
-    return runs
+    return run
 
 
 def schedule_words(schedule: str) -> list[str]:
@@ -63,21 +61,26 @@ def schedule_words(schedule: str) -> list[str]:
     ]
 
 
-def test_workers_change_nothing(occlufer, inputs, undisturbed, tmp_path):
-    run = finished(occlufer(*words(inputs, tmp_path, "loader.num_workers=2"), cwd=tmp_path), tmp_path)
-    assert run.name == undisturbed["one_cycle"].name
-    pd.testing.assert_frame_equal(run.predictions(), undisturbed["one_cycle"].predictions(), check_exact=True)
+def test_workers_change_nothing(run_command, inputs, undisturbed, tmp_path):
+    run_command("train", words(inputs, tmp_path, "loader.num_workers=2"))
+    run, expected = run_in(tmp_path), undisturbed("one_cycle")
+    assert run.name == expected.name
+    pd.testing.assert_frame_equal(run.predictions(), expected.predictions(), check_exact=True)
 
 
 @pytest.mark.parametrize("schedule", ["one_cycle", "plateau"])
-def test_a_killed_run_goes_on_to_the_same_result(occlufer, inputs, undisturbed, tmp_path, schedule):
+def test_a_killed_run_goes_on_to_the_same_result(
+    run_command, inputs, undisturbed, tmp_path, capsys, schedule
+):
     arguments = words(inputs, tmp_path, *schedule_words(schedule))
-    kill_after_epochs([sys.executable, "-m", "occlufer.cli", *arguments], tmp_path, epochs=2)
+    kill_after_epochs([sys.executable, "-m", "occlufer.cli", "train", *arguments], tmp_path, epochs=2)
     assert not run_in(tmp_path).finished
-    result = occlufer(*arguments, cwd=tmp_path)
-    run = finished(result, tmp_path)
-    assert "going on after epoch" in result.stderr
-    expected = undisturbed[schedule]
+    expected = undisturbed(schedule)
+    capsys.readouterr()
+    run_command("train", arguments)
+    run = run_in(tmp_path)
+    assert run.finished
+    assert "going on after epoch" in capsys.readouterr().err
     pd.testing.assert_frame_equal(run.predictions(), expected.predictions(), check_exact=True)
     times = ["seconds"]
     pd.testing.assert_frame_equal(
@@ -99,15 +102,3 @@ def kill_after_epochs(command: list[str], folder: Path, *, epochs: int) -> None:
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def test_two_ddp_processes_score_every_face_once(occlufer, inputs, tmp_path):
-    result = occlufer(*words(inputs, tmp_path, "trainer=ddp_cpu", "trainer.max_epochs=1"), cwd=tmp_path)
-    run = finished(result, tmp_path)
-    rows = run.predictions()
-    faces = run.summary().counts["test"]
-    assert faces % 2 == 1, "an odd number of faces would show one scored twice"
-    for condition in ("none", "mask", "headset"):
-        keys = rows.loc[rows.condition == condition, "key"]
-        assert len(keys) == keys.nunique() == faces
-    assert len(run.history()) == 1

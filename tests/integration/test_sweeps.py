@@ -25,7 +25,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def test_a_ddp_sweep_gives_one_folder_a_job_and_every_face_once(occlufer, inputs, tmp_path):
     words = [
         "train", "-m", *inputs, *TINY_TRAINING, "trainer.max_epochs=1", f"paths.outputs={tmp_path}", "trainer=ddp_cpu",
-        "conditions=[none]", "occlusion=none,mask", "hydra/launcher=local", "hydra.launcher.cpus=2",
+        "conditions=[none,mask]", "occlusion=none,mask", "hydra/launcher=local", "hydra.launcher.cpus=2",
         "hydra.launcher.cpus_per_job=1",
     ]  # fmt: skip
     result = occlufer(*words, cwd=tmp_path)
@@ -33,9 +33,12 @@ def test_a_ddp_sweep_gives_one_folder_a_job_and_every_face_once(occlufer, inputs
     runs = find_runs(tmp_path / "fer2013")
     assert sorted(run.summary().condition for run in runs) == ["mask", "none"]
     for run in runs:
-        keys, faces = run.predictions()["key"], run.summary().counts["test"]
+        rows, faces = run.predictions(), run.summary().counts["test"]
         assert faces % 2 == 1, "an odd number of faces would show one scored twice"
-        assert len(keys) == keys.nunique() == faces
+        for condition in ("none", "mask"):
+            keys = rows.loc[rows.condition == condition, "key"]
+            assert len(keys) == keys.nunique() == faces
+        assert len(run.history()) == 1
     again = occlufer(*words, cwd=tmp_path)
     assert again.returncode == 0
     assert "2 jobs: 2 skipped" in again.stderr
