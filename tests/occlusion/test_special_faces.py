@@ -131,7 +131,7 @@ def test_a_mask_follows_far_cheek_and_nose_of_a_turned_head(person, yaw, pitch):
     scores = placement_scores(_cover(_MASK, face, person)[1], face.landmarks_N3)
     assert scores.nose_and_mouth > 0.99
     assert scores.eyes < 0.005
-    assert scores.outside_mesh < 0.055
+    assert scores.outside_mesh < 0.06
 
 
 @pytest.mark.parametrize("yaw", [-45, -30, 30, 45])

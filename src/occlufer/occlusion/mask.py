@@ -35,14 +35,16 @@ _MARGIN = 0.2  # around the anchors, eye distances
 _RIGHT, _LEFT = 234, 454
 _FRAME = (10, 6, 152, _RIGHT, _LEFT)  # forehead, root of the nose, chin, edges of the face
 _JAW_REACH = -0.015  # eye distances: the jaw's landmarks lie a little outside what is seen as the face
-_PROFILE_REACH = 0.06  # of the distance from the middle of the head
+_PROFILE_REACH = 0.08  # of the distance from the middle of the head
 # Loops may reach on to the ears; the rest of a mask ends with the face.
-_RIGHT_EAR, _LEFT_EAR = (162, 127, 234, 93), (389, 356, 454, 323)
+_RIGHT_EAR, _LEFT_EAR = (127, 234, 93), (356, 454, 323)
 _EAR_REACH, _TURNED_EAR_REACH = 0.05, 0.16
+# From the ears down: the line from there to the root of the nose leaves the eyes free, also behind a turned nose.
 # On a turned head the oval of the far side lies behind the cheek, and that behind nose and lips.
+_OVAL = (356, 454, *topology.JAW_RING, 234, 127)
 _CHEEKS = (116, 345, 50, 280, 187, 411, 214, 434, 135, 364, 169, 394)
 _NOSE_AND_LIPS = (6, 195, 5, 4, 1, 2, 0, 17, 61, 291, 129, 358, 200)
-_HEAD_POINTS = (*topology.FACE_OVAL, *_CHEEKS, *_NOSE_AND_LIPS)
+_HEAD_POINTS = (*_OVAL, *_CHEEKS, *_NOSE_AND_LIPS)
 _NEEDED = np.array([*_ANCHORS, *_INWARD, *_HEAD_POINTS, *_FRAME])  # read at once
 _INWARD_AT = slice(len(_ANCHORS), len(_ANCHORS) + len(_INWARD))
 _HEAD = slice(_INWARD_AT.stop, -len(_FRAME))
@@ -167,7 +169,7 @@ def _seated(wear: Wear) -> Float64:
 
 
 def _head_limit(points_P2: FloatArray, frame: tuple[list[float], ...]) -> FloatArray:
-    """Outline of the head: the convex hull of the face oval, of the cheeks, and of nose and lips.
+    """Outline of the head from the ears down: the convex hull of the face oval, of the cheeks, and of nose and lips.
 
     On the near side of a turned head it reaches on towards the ear.
 
@@ -188,11 +190,11 @@ def _grown(points: tuple[int, ...], reach: float) -> FloatArray:
     """Share (P, 1) of their distance from the middle by which these points of the oval move `reach` outwards."""
     mesh = topology.mean_mesh()[:, :2].astype(np.float64)
     away = mesh[list(_HEAD_POINTS)] - mesh[[_RIGHT, _LEFT]].mean(0)
-    of_oval = np.arange(len(_HEAD_POINTS)) < len(topology.FACE_OVAL)
+    of_oval = np.arange(len(_HEAD_POINTS)) < len(_OVAL)
     share = np.where(np.isin(_HEAD_POINTS, points) & of_oval, reach / np.hypot(*away.T), 0.0)
     return share[:, None].astype(np.float32)
 
 
-_GROWTH = _grown(topology.FACE_OVAL, _JAW_REACH) + _grown(_RIGHT_EAR + _LEFT_EAR, _EAR_REACH)
+_GROWTH = _grown(_OVAL, _JAW_REACH) + _grown(_RIGHT_EAR + _LEFT_EAR, _EAR_REACH)
 _GROWTH[-len(_NOSE_AND_LIPS) :] = _PROFILE_REACH
 _NEAR_EARS = _grown(_RIGHT_EAR, _TURNED_EAR_REACH), _grown(_LEFT_EAR, _TURNED_EAR_REACH)
