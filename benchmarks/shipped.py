@@ -58,7 +58,7 @@ def measure(options: argparse.Namespace) -> tuple[pd.DataFrame, pd.DataFrame]:
     from occlufer.tasks.assemble import make_faces, prepare_landmarks
 
     network = open_network(options.network)
-    settings, occluders = _settings(options)
+    settings, occluders = composed(options)
     faces = make_faces(settings)
     cache, _ = prepare_landmarks(settings, faces)
     chosen = faces.manifest.indices(options.split)
@@ -138,7 +138,7 @@ def _near_duplicates(faces: Any, options: argparse.Namespace) -> BoolArray:
     return np.isin(faces.manifest.keys, here["second"].to_numpy(dtype=object))
 
 
-def _settings(options: argparse.Namespace) -> tuple[dict[str, Any], Mapping[str, Any]]:
+def composed(options: argparse.Namespace) -> tuple[dict[str, Any], Mapping[str, Any]]:
     """What the parts of `train` want of a configuration, and the occluder of each condition."""
     import hydra
 

@@ -35,6 +35,7 @@ ALLOWED: dict[str, set[str]] = {
         "datasets.images",
         "landmarks",
         "occlusion",
+        "processes",
         "quiet",
         "runs",
         "settings",

@@ -49,6 +49,7 @@ def test_each_command_has_its_help(monkeypatch, capsys, command, flag):
     for setting, meaning in COMMANDS[command].settings:
         assert setting in shown
         assert meaning in shown
+    assert COMMANDS[command].ends in shown
 
 
 @pytest.mark.parametrize("command", COMMANDS)

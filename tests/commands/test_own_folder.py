@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -10,8 +11,10 @@ import hydra
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from PIL import Image
 
 from fakes import TINY_TRAINING, tiny_fer2013
+from inference.network_fakes import portrait, small_onnx
 from occlufer.building import conf_folders
 from occlufer.commands import app
 from occlufer.commands.app import composing, condition_configs
@@ -98,6 +101,17 @@ def test_its_picture_is_looked_for_where_the_command_runs_and_beside_its_file(ow
         (place / "faces" / "cloth.png").touch()
         app._occlusion.cache_clear()
         assert pictures() == {"faces/cloth.png" if place == tmp_path else str(place / "faces" / "cloth.png")}
+
+
+def test_predict_puts_it_on(occlufer, own, tmp_path):
+    Image.fromarray(portrait()).save(tmp_path / "face.png")
+    words = ["face.png", "--model", str(small_onnx(tmp_path)), "--json", "--occlude", "scarf,mask"]
+    done = occlufer("predict", "--config-dir", own.name, *words, cwd=own.parent)
+    assert done.returncode == 0, done.stderr
+    _, scarf, mask = json.loads(done.stdout)["rows"]
+    assert (scarf["condition"], mask["condition"]) == ("scarf", "mask")
+    assert scarf["covered_share"] > 0.2
+    assert "Unknown condition 'scarf'" in occlufer("predict", *words, cwd=tmp_path).stderr
 
 
 @pytest.mark.parametrize("shape", ["--config-dir {}", "--config-dir={}", "-cd {}", "hydra.searchpath=[{}]"])

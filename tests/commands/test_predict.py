@@ -91,7 +91,8 @@ def test_exit_statuses_and_wrong_calls(model, tmp_path):
     Image.new("RGB", (500, 500), (90, 90, 90)).save(tmp_path / "nobody.png")
     assert rows(tmp_path / "nobody.png", "--model", model)[0] == 3
     for words, message in (
-        ((tmp_path / "gone.jpg",), "There is no file, folder or match"),
+        ((tmp_path / "gone.jpg",), "there is no file, folder or match"),
+        ((tmp_path / "nobody.png", "--config-dir", tmp_path / "gone"), "there is no such folder"),
         ((tmp_path / "nobody.png", "--model", tmp_path / "gone.onnx"), "There is no network file"),
         ((tmp_path / "nobody.png", "--min-confidence", "2"), "--min-confidence must be in 0..1"),
         ((tmp_path / "nobody.png", "--model", model, "--occlude", "maskk"), "Did you mean 'mask'"),
@@ -100,6 +101,75 @@ def test_exit_statuses_and_wrong_calls(model, tmp_path):
         assert done.returncode == 2
         assert message in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_missing_file_is_a_row_beside_those_that_are_there(model, tmp_path):
+    Image.fromarray(portrait()).save(tmp_path / "face.png")
+    Image.new("RGB", (500, 500), (90, 90, 90)).save(tmp_path / "nobody.png")
+    gone = tmp_path / "gone.jpg"
+    status, (missing, read) = rows(gone, tmp_path / "face.png", "--model", model)
+    assert status == 0
+    assert (missing["source"], missing["expression"]) == (str(gone), None)
+    assert missing["note"].startswith("there is no file")
+    assert read["expression"]
+    assert rows(gone, tmp_path / "nobody.png", "--model", model)[0] == 3
+
+
+def test_a_face_without_a_mesh_has_a_row_for_each_occluder(model, tmp_path):
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)).save(tmp_path / "n.png")
+    words = (
+        tmp_path / "n.png",
+        "--occlude",
+        "mask,headset",
+        "--annotate",
+        tmp_path / "seen",
+        "--model",
+        model,
+    )
+    status, (bare, *covered) = rows(*words)
+    assert status == 0
+    assert bare["found_by"] == "whole image"
+    assert [row["condition"] for row in covered] == ["mask", "headset"]
+    for row in covered:
+        assert (row["face"], row["box"], row["found_by"]) == (0, bare["box"], "whole image")
+        assert (row["expression"], row["probabilities"]) == (None, None)
+        assert "nothing can be put on this face" in row["note"]
+    assert [path.name for path in (tmp_path / "seen").iterdir()] == ["00000_n.png"]
+    assert "face 0 under mask: no mesh" in occlufer("predict", *words).stdout
+
+
+def test_pictures_of_covered_faces_are_left_beside_the_bare_ones(model, tmp_path):
+    Image.fromarray(two_people()).save(tmp_path / "two.png")
+    status, found = rows(
+        tmp_path / "two.png",
+        "--occlude",
+        "mask,headset@0.5",
+        "--annotate",
+        tmp_path / "seen",
+        "--model",
+        model,
+    )
+    assert status == 0
+    assert sorted(path.name for path in (tmp_path / "seen").iterdir()) == [
+        "00000_two.png", "00000_two_headset@0.5.png", "00000_two_mask.png"
+    ]  # fmt: skip
+    bare, mask, headset = (
+        np.asarray(Image.open(tmp_path / "seen" / f"00000_two{name}.png")).astype(int)
+        for name in ("", "_mask", "_headset@0.5")
+    )
+    assert bare.shape == mask.shape == headset.shape == two_people().shape
+    for row in found:
+        x0, y0, x1, y1 = (round(value) for value in row["box"])
+        half = (y0 + y1) // 2
+        changed = np.abs((headset if "headset" in row["condition"] else mask) - bare).max(axis=2) > 20
+        upper, lower = (
+            changed[y0 + 6 : half, x0 + 6 : x1 - 6].mean(),
+            changed[half : y1 - 6, x0 + 6 : x1 - 6].mean(),
+        )
+        if row["condition"] == "mask":
+            assert lower > 0.5 > upper
+        elif row["condition"] == "headset@0.5":
+            assert upper > lower
 
 
 def test_occluders_and_doubt(model, tmp_path):
@@ -182,7 +252,7 @@ def test_progress_goes_to_standard_error_as_lines_for_a_log(model, tmp_path):
     assert occlufer("predict", tmp_path / "many", "--model", model).stderr == ""
     changing(tmp_path / "v.avi", frames=8)
     done = occlufer("predict", tmp_path / "v.avi", "--model", model, "--csv", tmp_path / "out.csv")
-    assert done.stderr.splitlines()[-1] == "Frames: 8 of 8"
+    assert (done.stdout, done.stderr.splitlines()[-1]) == ("", "Frames: 8 of 8")
 
 
 def test_nobody_need_read_to_the_end(model, tmp_path):

@@ -12,6 +12,7 @@ import yaml
 
 from fakes import TINY_TRAINING, tiny_fer2013
 from occlufer.data.view import FullImage
+from occlufer.inference import network as network_module
 from occlufer.inference.network import _run_of, load_network
 from occlufer.runs import Run, find_runs
 from occlufer.types import EXPRESSIONS, ConfigError, RunError
@@ -70,7 +71,13 @@ def test_an_unfinished_or_foreign_folder_is_refused(run, tmp_path):
         load_network(run.folder)
 
 
-def test_a_network_is_distilled_from_a_run_that_takes_the_same_images(run, run_command, inputs, tmp_path):
+def test_a_network_is_distilled_from_a_run_that_takes_the_same_images(
+    run, run_command, inputs, tmp_path, monkeypatch
+):
+    read = []
+    monkeypatch.setattr(
+        network_module, "load_network", lambda source: read.append(source) or load_network(source)
+    )
     words = [
         *inputs,
         *TINY_TRAINING,
@@ -81,6 +88,7 @@ def test_a_network_is_distilled_from_a_run_that_takes_the_same_images(run, run_c
     ]
     words += ["objective=distillation", f"objective.teacher.run={run.folder}"]
     run_command("train", [*words, "view=full"])
+    assert len(read) == 1  # checked before any work starts, and kept
     (student,) = find_runs(tmp_path / "d")
     state = torch.load(student.checkpoint_last, weights_only=True)["state_dict"]
     assert {name.split(".")[0] for name in state} == {"network"}

@@ -88,10 +88,22 @@ def test_paths_folders_and_globs(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     said = [str(tmp_path / name) for name in ("a.png", "b [1].png", "c/d.png")]
-    assert listed([str(tmp_path)]) == said
-    assert listed([said[1], said[0], said[0]]) == [said[1], said[0]]
-    assert listed([str(tmp_path / "*.png")]) == said[:2]
-    assert listed([str(tmp_path / "**" / "*.png")]) == said
-    assert listed(["0"]) == ["0"]  # a camera
-    with pytest.raises(ConfigError, match="There is no file, folder or match"):
-        listed([str(tmp_path / "*.jpg")])
+    assert list(listed([str(tmp_path)])) == said
+    assert listed([said[1], said[0], said[0]]) == {said[1]: "", said[0]: ""}
+    assert list(listed([str(tmp_path / "*.png")])) == said[:2]
+    assert list(listed([str(tmp_path / "**" / "*.png")])) == said
+    assert listed(["0"]) == {"0": ""}  # a camera
+
+
+def test_what_is_not_there_is_told_beside_what_is(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "to nowhere.png").symlink_to(tmp_path / "gone.png")
+    said = [str(tmp_path / name) for name in ("a.png", "b.png", "*.jpg", "empty")]
+    found = listed(said)
+    assert list(found) == said
+    assert [bool(note) for note in found.values()] == [False, True, True, True]
+    assert "no file" in found[said[1]]
+    assert list(listed([str(tmp_path)])) == [said[0], str(tmp_path / "to nowhere.png")]
+    with pytest.raises(ConfigError, match=r"b\.png: there is no file, folder or match.*empty: no file"):
+        listed([said[1], said[3]])

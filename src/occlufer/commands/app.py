@@ -120,10 +120,13 @@ def settings_of(config: DictConfig) -> dict[str, Any]:
     return settings | {"occlusion": with_own_pictures(settings["occlusion"], conf_folders())}
 
 
-def condition_configs(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+def condition_configs(
+    names: Sequence[str], folders: Sequence[Path] | None = None
+) -> dict[str, dict[str, Any]]:
     """The occlusion group's node of each test condition, resolved; raises `ConfigError` for an unknown name.
 
-    `NAME@SEVERITY`, such as mask@0.5, is the occluder with its dial at that place.
+    `NAME@SEVERITY`, such as mask@0.5, is the occluder with its dial at that place. They are looked for in the conf
+    `folders`; None: in those of the running command.
     """
     listed = isinstance(names, Sequence) and not isinstance(names, str)
     if not listed or not names or len({str(name) for name in names}) != len(names):
@@ -131,13 +134,30 @@ def condition_configs(names: Sequence[str]) -> dict[str, dict[str, Any]]:
             f"conditions must be a list that names at least one occlusion, each once; found {names!r}. "
             "Example: conditions=[none,mask,headset]"
         )
-    return {name: _condition(name) for name in map(str, names)}
+    searched = tuple(conf_folders() if folders is None else folders)
+    return {name: _condition(name, searched) for name in map(str, names)}
 
 
-def conditions_alone(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+def conditions_alone(names: Sequence[str], folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
     """As `condition_configs`, for a command that is no Hydra app."""
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
-        return condition_configs(names)
+        return condition_configs(names, folders)
+
+
+def with_own(folder: str | None) -> list[Path]:
+    """Our conf folder and the one of `--config-dir`, whose Python files can be imported from now on.
+
+    Raises `ConfigError` where it is no folder. For commands that are no Hydra apps.
+    """
+    found = [conf_folder()]
+    if folder is not None:
+        found.append(Path(folder).expanduser().resolve())
+        if not found[-1].is_dir():
+            raise ConfigError(
+                f"--config-dir {folder}: there is no such folder. Give one that holds occlusion/NAME.yaml."
+            )
+    _let_import(found)
+    return found
 
 
 @contextlib.contextmanager
@@ -173,10 +193,9 @@ def _occlusion(option: str, folders: tuple[Path, ...]) -> dict[str, Any]:
     return node
 
 
-def _condition(name: str) -> dict[str, Any]:
+def _condition(name: str, folders: tuple[Path, ...]) -> dict[str, Any]:
     """The node of `NAME` or `NAME@SEVERITY`."""
     option, _, severity = name.partition("@")
-    folders = tuple(conf_folders())
     if option not in (known := group_options("occlusion", folders)):
         raise ConfigError(unknown_name("condition", option, known))
     node = copy.deepcopy(_occlusion(option, folders))

@@ -18,18 +18,20 @@ def main() -> None:
     network.add_argument("--model", metavar="FILE")
     parser.add_argument("--port", type=int, default=7860, metavar="N")
     parser.add_argument("--open", action="store_true")
+    parser.add_argument("--config-dir", metavar="DIR")
     parser.add_argument("--trusted", default="", metavar="PACKAGES")
     given = parser.parse_args(sys.argv[1:])
-    from occlufer.commands.app import conditions_alone
+    from occlufer.commands.app import conditions_alone, with_own
     from occlufer.commands.options import group_options
     from occlufer.tasks.demo import serve
 
-    names = sorted(group_options("occlusion"), key=lambda name: (name not in USUAL, name))
     trusted = [name for name in given.trusted.split(",") if name]
     try:
+        folders = with_own(given.config_dir)
+        names = sorted(group_options("occlusion", folders), key=lambda name: (name not in USUAL, name))
         serve(
             given.run or given.model,
-            conditions_alone(names),
+            conditions_alone(names, folders),
             port=given.port,
             show=given.open,
             trusted=trusted,

@@ -20,6 +20,8 @@ class CommandInfo:
     settings: tuple[tuple[str, str], ...] = ()
     by_hydra: bool = True
     """Whether it takes key=value, or else plain --options."""
+    ends: str = ""
+    """What its exit status says, where that is more than whether it failed."""
 
 
 _WORK = (
@@ -138,9 +140,16 @@ COMMANDS: dict[str, CommandInfo] = {
                 "another network: a finished run, a checkpoint, .safetensors or .onnx",
             ),
             ("--occlude NAMES", "also under these occluders, such as mask,headset"),
+            (
+                "--config-dir DIR",
+                "a folder of your own with more occluders, and the Python files that these name",
+            ),
             ("--json", "one JSON object on standard output, with `rows`"),
-            ("--csv FILE", "a row a face and condition"),
-            ("--annotate DIR", "the pictures with a box and the answer at each face"),
+            ("--csv FILE", "a row a face and condition, in a file instead of on the terminal"),
+            (
+                "--annotate DIR",
+                "the pictures with a box and the answer at each face, under each occluder too",
+            ),
             ("--explain DIR", "for each face what speaks for the answer, as a picture (needs torch)"),
             ("--min-confidence P", "below this probability the answer is `unsure`"),
             ("--every SECONDS", "of a video, a frame each so many seconds (default: all)"),
@@ -152,6 +161,7 @@ COMMANDS: dict[str, CommandInfo] = {
             ("--trusted PACKAGES", "packages of your own that a run may build from"),
         ),
         by_hydra=False,
+        ends="Exit status: 0 where at least one face was read, 3 where none was, 2 for a wrong call.",
     ),
     "demo": CommandInfo(
         "serve a page on this machine to try a network with a photo or the camera",
@@ -161,6 +171,7 @@ COMMANDS: dict[str, CommandInfo] = {
             ("--port N", "of 127.0.0.1 (default 7860); 0: any that is free"),
             ("--open", "open the page in the browser"),
             ("--run RUN, --model FILE", "another network, as for `occlufer predict`"),
+            ("--config-dir DIR", "a folder of your own with more occluders, as for `occlufer predict`"),
             ("--trusted PACKAGES", "packages of your own that a run may build from"),
         ),
         by_hydra=False,
@@ -257,6 +268,8 @@ def command_help(name: str, words: Sequence[str] = ()) -> str:
         width = max(len(key) for key, _ in info.settings)
         lines += ["", "Settings (key=value):" if info.by_hydra else "Options:"]
         lines += [f"  {key:<{width}}  {meaning}" for key, meaning in info.settings]
+    if info.ends:
+        lines += ["", info.ends]
     if info.by_hydra:
         lines += [
             "",

@@ -33,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--run", metavar="RUN")
     add("--model", metavar="FILE")
     add("--occlude", default="", metavar="NAMES")
+    add("--config-dir", metavar="DIR")
     add("--json", action="store_true")
     add("--csv", metavar="FILE")
     add("--annotate", metavar="DIR")
@@ -53,10 +54,11 @@ def _checked(given: argparse.Namespace) -> int:
         raise ConfigError("--min-confidence must be in 0..1, --every and --smooth 0 or more seconds.")
     names = [name for name in given.occlude.split(",") if name]
     nodes = {}
-    if names:
-        from occlufer.commands.app import conditions_alone
+    if names or given.config_dir:
+        from occlufer.commands.app import conditions_alone, with_own
 
-        nodes = conditions_alone(names)
+        folders = with_own(given.config_dir)
+        nodes = conditions_alone(names, folders) if names else {}
     from occlufer.tasks.predict import Request, predict
 
     trusted = [name for name in given.trusted.split(",") if name]

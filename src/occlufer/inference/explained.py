@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
 
+from occlufer.data.rendered import RenderedFace
 from occlufer.data.sheets import contact_sheet
 from occlufer.files import atomic_path
 from occlufer.inference.attribution import Attribution, explainable
-from occlufer.inference.faces import FoundFace
 from occlufer.inference.heat import overlay
 from occlufer.inference.predictor import Prediction, Predictor
 from occlufer.types import UInt8Array
@@ -34,22 +34,20 @@ class Explainer:
         self._attribution = Attribution(explainable(source, trusted=trusted))
 
     def sheets(
-        self, picture_HWC: UInt8Array, faces: Sequence[FoundFace], answers: Sequence[Prediction]
+        self, shown: Sequence[Mapping[str, RenderedFace]], answers: Sequence[Prediction]
     ) -> dict[int, UInt8Array]:
         """By the number of each face a sheet, uint8 RGB: a row a condition, the face and its heat map.
 
         Args:
-            picture_HWC: uint8 RGB.
-            faces: as they were found in it.
-            answers: of `Predictor.of_faces` for them.
+            shown: what `Predictor.render` made of each face of a picture.
+            answers: of `Predictor.answers` for them.
         """
         image = self._predictor.network.description.image
         found = {}
-        for number, face in enumerate(faces):
-            shown = self._predictor.render(picture_HWC, face)
+        for number, conditions in enumerate(shown):
             rows, words = [], []
             for answer in (answer for answer in answers if answer.face == number):
-                seen_HWC = shown[answer.condition].occluded_HWC
+                seen_HWC = conditions[answer.condition].occluded_HWC
                 target = self._predictor.classes.index(answer.expression)
                 (heat_HW,) = self._attribution(image.to_array(seen_HWC)[None], [target])
                 rows.append([seen_HWC, overlay(seen_HWC, heat_HW)])
@@ -59,10 +57,10 @@ class Explainer:
         return found
 
     def write(
-        self, folder: Path, stem: str, picture_HWC: UInt8Array, faces: Sequence[FoundFace],
+        self, folder: Path, stem: str, shown: Sequence[Mapping[str, RenderedFace]],
         answers: Sequence[Prediction],
     ) -> None:  # fmt: skip
         """Write FOLDER/STEM_face0.png and so on."""
-        for number, sheet_HWC in self.sheets(picture_HWC, faces, answers).items():
+        for number, sheet_HWC in self.sheets(shown, answers).items():
             with atomic_path(folder / f"{stem}_face{number}.png") as temporary:
                 Image.fromarray(sheet_HWC).save(temporary, format="PNG")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,10 +14,15 @@ from occlufer.landmarks.boxes import Box, FaceBoxes
 from occlufer.landmarks.detector import DetectorSettings, LandmarkDetector
 from occlufer.landmarks.model import model_file
 from occlufer.landmarks.topology import mean_mesh
+from occlufer.processes import core_count
 from occlufer.types import FloatArray, UInt8Array
+
+ItemT = TypeVar("ItemT")
+FoundT = TypeVar("FoundT")
 
 BY_MESH, BY_DETECTOR, BY_BOX, BY_SIZE = "face mesh", "face detector", "given box", "whole image"
 _FACE_SIZED = 256  # pixels: a picture no larger, and about square, may be one face as a whole
+_MOST_THREADS = 8  # a finder holds 20 MB
 _SMALL = 200  # pixels: the detector alone sees little in such pictures, the cascade of landmarks does
 
 
@@ -112,6 +120,37 @@ class FaceFinder:
                 if x0 <= x <= x1 and y0 <= y <= y1:  # and not of a neighbour
                     return FoundFace(_box_of(mesh_N3), mesh_N3, BY_MESH)
         return FoundFace(box, None, BY_DETECTOR)
+
+
+class FaceFinders:
+    """A finder for each thread, and a thread for each core, 8 at most: MediaPipe lets other threads run while it works.
+
+    A finder's answer depends on the picture alone, so it does not matter which one is asked.
+    """
+
+    def __init__(self) -> None:
+        self._idle: list[FaceFinder] = []
+
+    def each(self, look: Callable[[FaceFinder, ItemT], FoundT], items: Sequence[ItemT]) -> list[FoundT]:
+        """`look(finder, item)` of each item, in their order; what it raises for the first is raised."""
+        # The first finder of all is made in the thread that asks: only the main one may set signal handlers.
+        count = min(core_count(), _MOST_THREADS, len(items))
+        alone = len(items) if count == 1 else int(not self._idle)
+        found = [self._one(look, item) for item in items[:alone]]
+        if rest := items[alone:]:
+            with ThreadPoolExecutor(count) as threads:
+                found += threads.map(lambda item: self._one(look, item), rest)
+        return found
+
+    def _one(self, look: Callable[[FaceFinder, ItemT], FoundT], item: ItemT) -> FoundT:
+        try:
+            finder = self._idle.pop()
+        except IndexError:
+            finder = FaceFinder()
+        try:
+            return look(finder, item)
+        finally:
+            self._idle.append(finder)
 
 
 def _box_of(mesh_N3: FloatArray) -> Box:

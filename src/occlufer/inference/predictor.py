@@ -14,7 +14,7 @@ from occlufer.data.rendered import RenderedFace
 from occlufer.data.view import FullImage, View
 from occlufer.datasets.images import read_image
 from occlufer.inference.description import SHIPPED, Description
-from occlufer.inference.faces import BY_SIZE, FaceFinder, FoundFace, FramedLikeFER
+from occlufer.inference.faces import BY_SIZE, FaceFinder, FaceFinders, FoundFace, FramedLikeFER
 from occlufer.inference.onnx_file import read_onnx
 from occlufer.inference.sources import MAX_PIXELS
 from occlufer.landmarks.boxes import Box
@@ -102,7 +102,7 @@ class Predictor:
     ) -> None:  # fmt: skip
         self.network = open_network(source, trusted=trusted)
         self.occluders, self.flip = dict(occluders or {}), flip
-        self._finder: FaceFinder | None = None
+        self._finders = FaceFinders()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -111,13 +111,14 @@ class Predictor:
 
     def find(self, image_HWC: UInt8Array) -> list[FoundFace]:
         """The faces of a picture, uint8 RGB (H, W, 3)."""
-        self._finder = self._finder or FaceFinder()
-        return self._finder(image_HWC)
+        return self._finders.each(FaceFinder.__call__, [image_HWC])[0]
 
     def predict(
         self, images: Sequence[str | Path | UInt8Array], *, boxes: Sequence[Sequence[Box]] | None = None
     ) -> list[list[Prediction]]:
         """What the network says of every face of every picture; all faces of a call go through it in batches.
+
+        Faces are looked for in several pictures at a time, as many as there are cores.
 
         Args:
             images: paths, or arrays uint8 RGB (H, W, 3). Any other array is refused: channels and range are never
@@ -141,43 +142,54 @@ class Predictor:
             )
         pictures = [_picture(image) for image in images]
         if boxes is None:
-            faces = [self.find(picture) for picture in pictures]
+            faces = self._finders.each(FaceFinder.__call__, pictures)
         else:
-            self._finder = self._finder or FaceFinder()
-            faces = [
-                [self._finder.in_box(picture, _checked(box, picture)) for box in given]
-                for picture, given in zip(pictures, boxes, strict=True)
+            given = [
+                (picture, [_checked(box, picture) for box in known])
+                for picture, known in zip(pictures, boxes, strict=True)
             ]
-        return self.of_faces(pictures, faces)
+            faces = self._finders.each(_in_boxes, given)
+        shown = [
+            [self.render(picture, face) for face in found]
+            for picture, found in zip(pictures, faces, strict=True)
+        ]
+        return self.answers(faces, shown)
 
-    def of_faces(
-        self, pictures: Sequence[UInt8Array], faces: Sequence[Sequence[FoundFace]], *,
-        occluders: Mapping[str, Occluder[Any]] | None = None,
-    ) -> list[list[Prediction]]:  # fmt: skip
-        """As `predict`, for faces that were found before, and under `occluders` where some are given."""
+    def answers(
+        self, faces: Sequence[Sequence[FoundFace]], shown: Sequence[Sequence[Mapping[str, RenderedFace]]]
+    ) -> list[list[Prediction]]:
+        """As `predict`, for faces that were found before.
+
+        Args:
+            faces: a list a picture.
+            shown: what `render` made of each of them.
+        """
         inputs: list[FloatArray] = []
         places: list[tuple[int, int, FoundFace, str, float]] = []
-        for number, (picture, found) in enumerate(zip(pictures, faces, strict=True)):
-            for index, face in enumerate(found):
-                for condition, rendered in self.render(picture, face, occluders=occluders).items():
-                    inputs.append(self.network.description.image.to_array(rendered.occluded_HWC))
-                    share = rendered.covered_share if condition != BARE else 0.0
+        for number, (found, rendered) in enumerate(zip(faces, shown, strict=True)):
+            for index, (face, conditions) in enumerate(zip(found, rendered, strict=True)):
+                for condition, one in conditions.items():
+                    inputs.append(self.network.description.image.to_array(one.occluded_HWC))
+                    share = one.covered_share if condition != BARE else 0.0
                     places.append((number, index, face, condition, share))
-        answers: list[list[Prediction]] = [[] for _ in pictures]
+        said: list[list[Prediction]] = [[] for _ in faces]
         for (number, index, face, condition, share), row in zip(
             places, self._probabilities(inputs), strict=True
         ):
             probabilities = dict(zip(self.classes, map(float, row), strict=True))
             best = max(probabilities, key=probabilities.__getitem__)
-            answers[number].append(
+            said[number].append(
                 Prediction(index, face.box, face.found_by, condition, best, probabilities, share)
             )
-        return answers
+        return said
 
     def render(
         self, picture: UInt8Array, face: FoundFace, *, occluders: Mapping[str, Occluder[Any]] | None = None
     ) -> dict[str, RenderedFace]:
-        """The face as the network is shown it, by condition: bare, and under each occluder if it has a mesh."""
+        """The face as the network is shown it, by condition: bare, and under each occluder if it has a mesh.
+
+        `occluders`: others than those of the predictor.
+        """
         view = self._view(face)
         worn: dict[str, Occluder[Any]] = {BARE: NoOcclusion()}
         if face.landmarks_N3 is not None:
@@ -221,6 +233,11 @@ def _picture(image: str | Path | UInt8Array) -> UInt8Array:
             f"A picture must be at least 16 pixels a side, found {image.shape[1]}x{image.shape[0]}."
         )
     return image
+
+
+def _in_boxes(finder: FaceFinder, given: tuple[UInt8Array, Sequence[Box]]) -> list[FoundFace]:
+    picture, boxes = given
+    return [finder.in_box(picture, box) for box in boxes]
 
 
 def _checked(box: Box, picture: UInt8Array) -> Box:

@@ -43,27 +43,40 @@ class Shot:
     frames: int = 0
 
 
-def listed(paths: Sequence[str]) -> list[str]:
+def listed(paths: Sequence[str]) -> dict[str, str]:
     """The files behind paths, folders (everything below them) and globs, in order; a camera's number stays one.
 
-    Raises `ConfigError` for a path that is not there, and where nothing is left.
+    Returns:
+        File -> "", or why there is none: a path that is not there and a folder without files stand for themselves.
+
+    Raises:
+        ConfigError: no path leads to a file.
     """
-    found: list[str] = []
+    found: dict[str, str] = {}
     for given in paths:
         path = Path(given).expanduser()
         if path.is_dir():
-            found += [str(file) for file in sorted(path.rglob("*")) if file.is_file()]
-        elif path.is_file() or (given.isdigit() and not path.exists()):
-            found.append(given if given.isdigit() and not path.is_file() else str(path))
-        elif matches := sorted(glob.glob(str(path), recursive=True)):  # noqa: PTH207  # the pattern may be absolute
-            found += [match for match in matches if Path(match).is_file()]
+            inside = [str(file) for file in sorted(path.rglob("*")) if file.is_file() or _dangles(file)]
+            found |= dict.fromkeys(inside, "") or {given: "no file lies in this folder."}
+        elif path.is_file():
+            found[str(path)] = ""
+        elif given.isdigit():
+            found[given] = ""
         else:
-            raise ConfigError(
-                f"There is no file, folder or match for {given!r}. Give images, folders, videos or globs."
-            )
-    if not found:
-        raise ConfigError(f"No file lies under {', '.join(paths)}.")
-    return list(dict.fromkeys(found))
+            matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207  # the pattern may be absolute
+            files = [match for match in matches if Path(match).is_file()]
+            found |= dict.fromkeys(files, "") or {given: "there is no file, folder or match of this name."}
+    if all(found.values()):
+        raise ConfigError(
+            " ".join(f"{given}: {note}" for given, note in found.items())
+            + " Give images, folders, videos or globs."
+        )
+    return found
+
+
+def _dangles(path: Path) -> bool:
+    """Whether it is a link to what is not there: it gets a row, too."""
+    return path.is_symlink() and not path.exists()
 
 
 def shots(source: str, *, every: float = 0.0) -> Iterator[Shot]:

@@ -109,8 +109,8 @@ class Answers:
             raise ConfigError(f"`worn` must be a list of at most 4 occluders; found {chosen!r}.")
         explain = asked.get("explain") is True
         worn = {f"{number}": self._occluder(one) for number, one in enumerate(chosen)}
-        ((*said,),) = self._predictor.of_faces([picture_HWC], [[face]], occluders=worn)
         seen = self._predictor.render(picture_HWC, face, occluders=worn)
+        (said,) = self._predictor.answers([[face]], [[seen]])
         panels = []
         for one in said:
             occluder = worn.get(one.condition, NoOcclusion())

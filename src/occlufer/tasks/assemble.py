@@ -180,14 +180,19 @@ def check_data_parts(config: Config) -> None:
     _made(LoaderSettings, "loader", config["loader"])
 
 
-def check_parts(config: Config) -> None:
+def check_parts(config: Config) -> torch.nn.Module | None:
     """Build every part of a run but its data, and drop it: what cannot be built fails before any work starts.
+
+    Returns:
+        The teacher of an objective that has one, for `make_classifier`: it need not be read twice.
 
     Raises:
         ConfigError: a setting that a part refuses, or does not know.
     """
     check_data_parts(config)
-    build(config["objective"], class_counts=[1] * len(EXPRESSIONS))
+    node = config["objective"].get("teacher")
+    teacher = build(node) if isinstance(node, Mapping) else None
+    _objective(config, [1] * len(EXPRESSIONS), teacher)
     build(config["model"], num_classes=len(EXPRESSIONS))
     try:
         optimizer = build(config["optimizer"])([torch.nn.Parameter(torch.zeros(1))])
@@ -198,6 +203,12 @@ def check_parts(config: Config) -> None:
         raise ConfigError(
             f"The optimizer or scheduler cannot be made with these settings: {error}."
         ) from error
+    return teacher
+
+
+def _objective(config: Config, class_counts: list[int], teacher: torch.nn.Module | None) -> Any:
+    known = {} if teacher is None else {"teacher": teacher}
+    return build(config["objective"], class_counts=class_counts, **known)
 
 
 def _image(config: Config) -> ImageFormat:
@@ -215,11 +226,16 @@ def _made(make: Callable[..., MadeT], group: str, values: Config, **more: Any) -
     return make(*bound.args, **bound.kwargs)
 
 
-def make_classifier(config: Config, class_counts: list[int]) -> ExpressionClassifier:
-    """The network of a run's configuration with its objective, optimiser and schedule."""
+def make_classifier(
+    config: Config, class_counts: list[int], teacher: torch.nn.Module | None = None
+) -> ExpressionClassifier:
+    """The network of a run's configuration with its objective, optimiser and schedule.
+
+    `teacher`: what `check_parts` gave; None: it is loaded here, where the objective has one.
+    """
     return ExpressionClassifier(
         network=build(config["model"], num_classes=len(EXPRESSIONS)),
-        objective=build(config["objective"], class_counts=class_counts),
+        objective=_objective(config, class_counts, teacher),
         optimizer=build(config["optimizer"]),
         scheduler=build(config["scheduler"]),
         classes=len(EXPRESSIONS),

@@ -12,21 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image, ImageDraw, ImageFont
-
 from occlufer.building import build
 from occlufer.console import progress
-from occlufer.files import atomic_path
 from occlufer.inference.predictor import BARE, Prediction, Predictor
 from occlufer.inference.sources import Shot, listed, shots
 from occlufer.inference.tracks import Tracks
 from occlufer.reading import printable
+from occlufer.tasks.annotating import annotate
 from occlufer.types import ConfigError, OccluferError
 
 if TYPE_CHECKING:
     from occlufer.inference.explained import Explainer
 
 NO_FACE, UNSURE = "no face was found.", "unsure"
+NO_MESH = "no mesh: nothing can be put on this face."
 _FLAT = ("source", "face", "frame", "seconds", "found_by", "condition", "expression", "note")
 Row = dict[str, Any]
 
@@ -56,7 +55,7 @@ def predict(asked: Request, nodes: Mapping[str, Any]) -> int:
         nodes: configuration of each occluder that faces are also put under, by name.
 
     Raises:
-        ConfigError: a path that is not there, or an output that cannot be written.
+        ConfigError: no path is there, or an output cannot be written.
         RunError: no such network.
     """
     files = listed(asked.paths)
@@ -82,23 +81,24 @@ def _nothing(done: int, total: int) -> None:
 
 
 def _rows(
-    files: list[str],
+    files: Mapping[str, str],
     predictor: Predictor,
     explainer: Explainer | None,
     asked: Request,
     update: Callable[[int, int], None],
 ) -> Iterator[Row]:
     """A row a face and condition; a row with a note for whatever has none."""
-    for number, file in enumerate(files):
+    for number, (file, missing) in enumerate(files.items()):
         tracks = Tracks(asked.smooth) if asked.smooth else None
-        for shot in shots(file, every=asked.every):
+        for shot in [Shot(file, None, note=missing)] if missing else shots(file, every=asked.every):
             where: Row = {"source": shot.source, "frame": shot.frame, "seconds": shot.seconds}
             if shot.image_HWC is None:
                 yield _empty(where, shot.note)
                 continue
             try:
                 faces = predictor.find(shot.image_HWC)
-                (found,) = predictor.of_faces([shot.image_HWC], [faces])
+                shown = [predictor.render(shot.image_HWC, face) for face in faces]
+                (found,) = predictor.answers([faces], [shown])
             except OccluferError as error:
                 yield _empty(where, str(error))
                 continue
@@ -107,14 +107,19 @@ def _rows(
                 followed = tracks(found, shot.seconds)
                 found = [face for _, face in followed]
             if asked.annotate:
-                _annotate(Path(asked.annotate), _stem(number, shot), shot, found)
+                folder = Path(asked.annotate).expanduser()
+                annotate(folder, _stem(number, shot), shot.image_HWC, faces, found, predictor.occluders)
             if explainer:
                 folder = Path(asked.explain or "").expanduser()
-                explainer.write(folder, _stem(number, shot), shot.image_HWC, faces, found)
+                explainer.write(folder, _stem(number, shot), shown, found)
             if not found:
                 yield _empty(where, NO_FACE)
             for track, face in followed:
-                yield where | ({"track": track} if tracks else {}) | _said(face, asked.min_confidence)
+                here = where | ({"track": track} if tracks else {})
+                yield here | _said(face, asked.min_confidence)
+                if faces[face.face].landmarks_N3 is None:
+                    for name in predictor.occluders:
+                        yield _empty(here, NO_MESH) | _at(face) | {"condition": name}
             if len(files) == 1 and shot.frame is not None:
                 update(min(shot.frame + 1, shot.frames), shot.frames)
         if len(files) > 1:
@@ -122,13 +127,16 @@ def _rows(
 
 
 def _said(face: Prediction, least: float) -> Row:
-    return {
-        "face": face.face, "box": [round(value, 1) for value in face.box], "found_by": face.found_by,
+    return _at(face) | {
         "condition": face.condition, "expression": UNSURE if face.confidence < least else face.expression,
         "probabilities": {name: round(value, 6) for name, value in face.probabilities.items()},
         "covered_share": None if math.isnan(face.covered_share) else round(face.covered_share, 4),
         "note": "" if face.found_by == "face mesh" else f"no mesh: by the {face.found_by}.",
     }  # fmt: skip
+
+
+def _at(face: Prediction) -> Row:
+    return {"face": face.face, "box": [round(value, 1) for value in face.box], "found_by": face.found_by}
 
 
 def _empty(where: Row, note: str) -> Row:
@@ -139,7 +147,7 @@ def _empty(where: Row, note: str) -> Row:
 
 
 class _Output:
-    """Where rows go: a table on the terminal as they come, one JSON object, a csv file."""
+    """Where rows go: a csv file, one JSON object, or else the terminal, as they come."""
 
     def __init__(self, asked: Request, classes: tuple[str, ...]) -> None:
         self._asked, self._classes = asked, classes
@@ -180,7 +188,7 @@ class _Output:
             sys.stdout.write(
                 ("," if self._count else "") + "\n  " + json.dumps(row)
             )  # ASCII: some names are no UTF-8
-        else:
+        elif not self._file:  # there the progress is shown
             print(_line(row), flush=True)
         self._count += 1
 
@@ -194,34 +202,15 @@ class _Output:
 def _line(row: Row) -> str:
     at = "" if row["seconds"] is None else f" {row['seconds']:8.2f} s"
     name = printable(str(row["source"]))
+    condition = "" if row["condition"] in (None, BARE) else f" under {row['condition']}"
+    face = "" if row["face"] is None else f": face {row['face']}"
+    where = f"{name}{at}{face}" + (f" (track {row['track']})" if "track" in row else "") + condition
     if row["expression"] is None:
-        return f"{name}{at}: {printable(row['note'])}"
+        return f"{where}: {printable(row['note'])}"
     likely = sorted(row["probabilities"].items(), key=lambda item: -item[1])[:3]
     said = ", ".join(f"{expression} {value:.0%}" for expression, value in likely)
-    condition = (
-        ""
-        if row["condition"] == "none"
-        else f" under {row['condition']} ({row['covered_share']:.0%} covered)"
-    )
-    face = f"{row['face']}" + (f" (track {row['track']})" if "track" in row else "")
-    return f"{name}{at}: face {face}{condition}: {row['expression']} ({said}) {row['note']}".rstrip()
-
-
-def _annotate(folder: Path, stem: str, shot: Shot, found: Sequence[Prediction]) -> None:
-    """The picture with a box and the answer at each face: FOLDER/NAME[_FRAME].png."""
-    assert shot.image_HWC is not None
-    picture = Image.fromarray(shot.image_HWC)
-    draw = ImageDraw.Draw(picture)
-    size = max(picture.height // 40, 10)
-    for face in found:
-        if face.condition == "none":
-            draw.rectangle(face.box, outline=(255, 210, 0), width=max(size // 8, 1))
-            label = f"{face.face}: {face.expression} {face.confidence:.0%}"
-            place = (max(face.box[0], 0), max(face.box[1] - size - 2, 0))
-            draw.text(place, label, fill=(255, 210, 0), stroke_width=1, stroke_fill=(0, 0, 0),
-                      font=ImageFont.load_default(size=size))  # fmt: skip
-    with atomic_path(folder.expanduser() / f"{stem}.png") as temporary:
-        picture.save(temporary, format="PNG")
+    share = f" ({row['covered_share']:.0%} covered)" if condition else ""
+    return f"{where}{share}: {row['expression']} ({said}) {row['note']}".rstrip()
 
 
 def _stem(number: int, shot: Shot) -> str:

@@ -53,7 +53,7 @@ def train(settings: dict[str, Any]) -> float:
 
 
 def _train(run: Run, settings: dict[str, Any]) -> float:
-    check_parts(settings)
+    teacher = check_parts(settings)
     mirror = build(settings["logger"])
     recorder = Recorder(run, settings)
     history = History(recorder.write_history)
@@ -67,7 +67,7 @@ def _train(run: Run, settings: dict[str, Any]) -> float:
         if said := unused_weights(settings["model"]):
             say(said)
         pl.seed_everything(settings["seed"], verbose=False)
-        classifier = make_classifier(settings, data.class_counts())
+        classifier = make_classifier(settings, data.class_counts(), teacher)
         data.pairs = classifier.objective.wants_pairs
         data.tests_validation = True
 
