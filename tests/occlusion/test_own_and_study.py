@@ -140,6 +140,14 @@ def test_study_a_is_a_similarity(tmp_path, make_face):
         np.testing.assert_allclose(centre, middle, atol=0.5)
 
 
+def test_the_mask_of_the_studies_has_loops_that_end_at_the_ears():
+    template = Surgical(colours={"blue": 1}).template("blue plain")
+    opaque = (
+        np.flatnonzero((template.levels[0][..., 3] > 0).any(0)) / template.resolution + template.origin[0]
+    )
+    assert 0.9 < opaque.max() < 0.97
+
+
 def test_study_b_meets_its_six_anchors_best(make_face):
     face = make_face(200, yaw=10, share=0.26, centre=(0.5, 0.4))
     occluder = SixPointMask(artwork=Surgical(colours={"blue": 1}))

@@ -33,6 +33,8 @@ EAR_LOOPS: tuple[Points, ...] = (
     ((0.69, 0.70), (0.75, 0.62), (0.80, 0.53), (0.86, 0.46), (0.92, 0.41), (1.03, 0.35)),
 )
 """From the corners of a mask to the ears and beyond, on the subject's left: the end of the head cuts them off."""
+SHORT_LOOPS: tuple[Points, ...] = tuple(path[:-1] for path in EAR_LOOPS)
+"""Loops that end at the ears, for the placements of published studies, which no head cuts off."""
 
 
 def sheet_of(half: Points) -> FloatArray:

@@ -14,6 +14,7 @@ from occlufer.occlusion.templates.fabric import (
     COLOURS,
     MASK_CANVAS,
     PATTERNS,
+    SHORT_LOOPS,
     assemble,
     cord_for,
     face_light,
@@ -134,7 +135,7 @@ def _draw(colour: str, pattern: str) -> Template:
     x, y = MASK_CANVAS.grid()
     sheet, light = _sheet()
     rgb = patterned(np.broadcast_to(np.array(COLOURS[colour], np.float32), (*x.shape, 3)), pattern, x, y)
-    return assemble(rgb * light[..., None], sheet, cord_colour=cord_for(colour))
+    return assemble(rgb * light[..., None], sheet, cords=SHORT_LOOPS, cord_colour=cord_for(colour))
 
 
 @functools.lru_cache(maxsize=1)
