@@ -313,16 +313,17 @@ def silhouette(occluder: Occluder[Any], face: Face, number: int) -> dict[str, fl
 def variety(occluder: Occluder[Any], face: Face, number: int) -> dict[str, float]:
     """The four measures of how unlike several draws on one face are."""
     drawn = [occluder(seeded_rng(3, number, draw), face.image_HWC, face.placing_N3) for draw in range(DRAWS)]
-    lumas, sigma = [_luma(image) for image, _ in drawn], max(0.2 * face.eye_distance, 1.0)
+    opaque = [alpha > _OPAQUE for _, alpha in drawn]
+    x, y, width, height = cv2.boundingRect(np.any(opaque, axis=0).astype(np.uint8))  # a blur is dear
+    box, sigma = (slice(y, y + height), slice(x, x + width)), max(0.2 * face.eye_distance, 1.0)
+    lumas = [_luma(image)[box] for image, _ in drawn]
     both, fine = [], []
     for one, other in itertools.combinations(range(DRAWS), 2):
-        common = (drawn[one][1] > _OPAQUE) & (drawn[other][1] > _OPAQUE)
+        common = (opaque[one] & opaque[other])[box]
         both.append(_correlation(lumas[one][common], lumas[other][common]))
         weight = common.astype(np.float32)
-        around = cv2.GaussianBlur(weight, (0, 0), sigma) + 1e-6
-        rest = [
-            lumas[at] - cv2.GaussianBlur(lumas[at] * weight, (0, 0), sigma) / around for at in (one, other)
-        ]
+        around = _blurred(weight, sigma) + 1e-6
+        rest = [lumas[at] - _blurred(lumas[at] * weight, sigma) / around for at in (one, other)]
         fine.append(_correlation(rest[0][common], rest[1][common]))
     shares = np.array([(covered_share(alpha, face.other_N3), float(alpha.sum())) for _, alpha in drawn])
     of_face, of_all = (shares.std(axis=0, ddof=1) / shares.mean(axis=0)).tolist()
@@ -332,6 +333,10 @@ def variety(occluder: Occluder[Any], face: Face, number: int) -> dict[str, float
         "spread of the covered share": of_face,
         "spread of the whole area": of_all,
     }
+
+
+def _blurred(layer: FloatArray, sigma: float) -> FloatArray:
+    return np.asarray(cv2.GaussianBlur(layer, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT), np.float32)
 
 
 def _mean(values: Sequence[float]) -> float:

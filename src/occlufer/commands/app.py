@@ -138,8 +138,10 @@ def condition_configs(
     return {name: _condition(name, searched) for name in map(str, names)}
 
 
-def conditions_alone(names: Sequence[str], folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
-    """As `condition_configs`, for a command that is no Hydra app."""
+def conditions_alone(
+    names: Sequence[str], folders: Sequence[Path] | None = None
+) -> dict[str, dict[str, Any]]:
+    """As `condition_configs`, for a command that is no Hydra app; None: the shipped folder alone."""
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
         return condition_configs(names, folders)
 
