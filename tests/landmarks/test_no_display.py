@@ -25,24 +25,27 @@ class Hidden(real):
             raise OSError(f"{{name}}: cannot open shared object file")
         super().__init__(name, *rest, **more)
 ctypes.CDLL = Hidden
-from occlufer.landmarks.detector import LandmarkDetector
+from occlufer.landmarks.detector import DetectorSettings, LandmarkDetector
 from occlufer.synthesis.faces import draw_face
-found = LandmarkDetector().detect(draw_face(0, seed=0, difficulty="default", size=128).image_HWC)
-print(found.stage, "libEGL" in open("/proc/self/maps").read().replace("memfd:libEGL", ""))
+drawn = draw_face(0, seed=0, difficulty="default", size=128)
+found = LandmarkDetector(settings=DetectorSettings()).detect(drawn.image_HWC)
+maps = open("/proc/self/maps").read().splitlines()
+real = [line for line in maps if ("libEGL" in line or "libGLESv2" in line) and not line.endswith("(deleted)")]
+print(found.stage, len(real))
 """
 
 
 def test_a_library_is_known_by_its_name_from_then_on():
-    name = "libnothing_of_occlufer.so.7"
-    with pytest.raises(OSError, match="cannot open shared object file"):
+    for name in ("libnothing_of_occlufer.so.7", "libnothing_more.so.8"):
+        with pytest.raises(OSError, match="cannot open shared object file"):
+            ctypes.CDLL(name)
+        load_empty(name)
         ctypes.CDLL(name)
-    load_empty(name)
-    ctypes.CDLL(name)
 
 
 def test_a_face_is_found_without_them():
     done = subprocess.run([sys.executable, "-c", FIND], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     stage, others = done.stdout.split("\n")[0].rsplit(" ", 1)
-    assert others == "False", "the empty library was not the one that was taken"
+    assert others == "0", "the empty libraries were not those that were taken"
     assert not stage.startswith("missed")

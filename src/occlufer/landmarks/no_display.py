@@ -12,6 +12,7 @@ import os
 import platform
 import struct
 import sys
+import tempfile
 from pathlib import Path
 
 WANTED = ("libEGL.so.1", "libGLESv2.so.2")
@@ -35,12 +36,10 @@ def stand_in() -> None:
 
 def load_empty(name: str) -> None:
     """Load a library without content, which from then on is the one that other libraries mean by `name`."""
-    file = os.memfd_create(name)
-    try:
-        os.write(file, empty_library(name, _MACHINES[platform.machine()]))
-        ctypes.CDLL(f"/proc/self/fd/{file}")
-    finally:
-        os.close(file)
+    # A path of its own: a loader takes the same path for the same library, whatever has become of the file.
+    with tempfile.TemporaryDirectory() as folder:
+        (path := Path(folder) / name).write_bytes(empty_library(name, _MACHINES[platform.machine()]))
+        ctypes.CDLL(str(path))
 
 
 def empty_library(name: str, machine: int) -> bytes:
