@@ -69,7 +69,6 @@ def test_a_headset_covers_the_eyes_and_leaves_the_mouth(special, kind):
         assert scores.brows > 0.95
         assert scores.mouth == 0
         assert scores.nostrils < 0.1
-        assert scores.outside_mesh < 0.2  # a strap runs round the head
 
 
 def test_faces_cut_by_the_border_are_covered_as_far_as_they_are_seen(special):

@@ -12,8 +12,8 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
-from occlufer.occlusion.band import HALF_HEIGHT, PLATE_EDGE
 from occlufer.occlusion.compositing import Template
+from occlufer.occlusion.solid import FRONT_EDGE
 from occlufer.occlusion.templates.artwork import Artwork, known_shares
 from occlufer.occlusion.templates.drawing import Canvas
 from occlufer.occlusion.templates.fabric import MASK_CANVAS
@@ -33,16 +33,16 @@ right is at the left of the picture."""
 CFG_KEYS = ("mask_a", "mask_b", "mask_c", "mask_d", "mask_e", "mask_f")
 """Keys of `masks.cfg` in the order of `MASK_POINTS`."""
 HEADSET_POINTS: dict[str, tuple[float, float]] = {
-    "right_edge": (-PLATE_EDGE, 0.0),
-    "left_edge": (PLATE_EDGE, 0.0),
-    "top": (0.0, -HALF_HEIGHT),
-    "bottom": (0.0, 0.165),
+    "right_edge": (-FRONT_EDGE, 0.0),
+    "left_edge": (FRONT_EDGE, 0.0),
+    "top": (0.0, -0.54),
+    "bottom": (0.0, 0.33),
 }
 """The four points of a headset, seen from the front: the edges of its plate, and its border above and at the nose."""
 _MOST_PIXELS = 50_000_000
 _LARGEST_SIDE = 2048  # pixels; larger pictures are scaled down when they are read: templates have some 500
 _LEAST_ALPHA = 26  # of 255: a picture that is nowhere more opaque than a tenth covers nothing
-_HEADSET_CANVAS = Canvas(half_width=1.2, top=-0.9, bottom=0.7, resolution=200)
+_HEADSET_CANVAS = Canvas(half_width=1.5, top=-1.1, bottom=0.8, resolution=160)
 
 
 class _Pointed(Artwork):
