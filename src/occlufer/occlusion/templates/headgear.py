@@ -149,7 +149,7 @@ class Drawing:
             added = 22 + 8 * smear / smear.std() + 5 * dust / dust.std()
             added = added + 60 * (np.abs(scratch / scratch.std()) > 2.9)
         else:
-            added = 46 * bump(0.16 + 0.10 * u**2, 0.10, v) + 16 * smoothstep(0.9, 0.1, v)
+            added = 46 * bump(0.16, 0.10, v - 0.10 * u**2) + 16 * smoothstep(0.9, 0.1, v)
         shown: FloatArray = rgb + (gloss * front * added)[..., None]
         return shown.astype(np.float32)
 
@@ -185,7 +185,7 @@ class Drawing:
         if shell.over_head:
             # From behind the front over the hair: bare skin ends there.
             wide = 0.10 - 0.02 * smoothstep(shell.top, -1.3, y)
-            top = smoothstep(wide + 0.006, wide - 0.006, self.across) * (y < shell.top + 0.1)
+            top = smoothstep(0.006, -0.006, self.across - wide) * (y < shell.top + 0.1)
             top = top * smoothstep(-1.25, -0.95, y)
             cord = 34 + 34 * bump(0.0, 0.012, self.across)
             cable = smoothstep(0.026, 0.020, self.across) * top
