@@ -9,7 +9,7 @@ from rich.console import Console
 
 import fakes_runs
 from occlufer.analysis.core.study import load_study
-from occlufer.analysis.report import matrix_text, write_report
+from occlufer.analysis.report import write_report
 from occlufer.reading import MOST_BYTES, printable, read_json, read_yaml
 from occlufer.runs import Run
 from occlufer.sweeps import study_status
@@ -78,10 +78,10 @@ def test_brackets_in_a_name_are_shown_as_they_are(tmp_path: Path) -> None:
     folder = fakes_runs.make_study(tmp_path, conditions=("none", "mask"), n=30)
     for path in folder.iterdir():
         _replace(path / "run.json", '"model": "small_cnn"', '"model": "[/]small[bold]"')
-    write_report(folder)
+    report = write_report(folder)
     console = Console(width=200)
     with console.capture() as shown:
-        console.print(matrix_text(folder))
+        console.print(report.matrix)
     assert "[/]small[bold]" in shown.get()
 
 

@@ -88,5 +88,5 @@ def test_conditions_have_the_words_of_the_field(name: str, words: str) -> None:
 
 def test_numbers_are_written_plainly() -> None:
     assert [signed(value) for value in (-0.123, 0.05, -0.0001, float("nan"))] == ["−12.3", "+5.0", "0.0", "–"]
-    assert [p_value(value) for value in (1e-9, 0.012, 1.0, 0.9999)] == ["< .001", ".012", "1", "1.000"]
+    assert [p_value(value) for value in (1e-9, 0.012, 1.0, 0.9999)] == ["< .001", ".012", "> .999", "> .999"]
     assert [count(1, "face"), count(2, "face"), count(1234, "face")] == ["1 face", "2 faces", "1,234 faces"]

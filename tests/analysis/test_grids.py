@@ -12,6 +12,7 @@ import pytest
 import fakes_runs
 from occlufer.analysis.core import metrics
 from occlufer.analysis.core.metrics import STUDY_METRICS
+from occlufer.analysis.core.scores import scores_table
 from occlufer.analysis.core.study import load_study
 from occlufer.analysis.sections import study_tables
 from occlufer.analysis.sections.matrix import fold_metrics
@@ -54,7 +55,7 @@ def test_paired_tests_are_made_fold_by_fold(tables) -> None:
 
 def test_the_file_of_the_eight_metrics_has_full_precision(grid: Path) -> None:
     study = load_study(grid)
-    table = fold_metrics(study).set_index("run")
+    table = fold_metrics(study, scores_table(study.runs)).set_index("run")
     assert len(table) == 18
     run = study.runs[0]
     scores = metrics.score(run.rows(run.conditions[0]))
@@ -169,7 +170,7 @@ def test_a_grid_keeps_one_setting_by_the_protocols_rule(
     assert (row["chosen"], row["chosen_by"], row["trainings"]) == (True, by, 2)
     assert tables["settings"]["setting"].tolist()[0] == chosen
     assert set(tables["runs"]["reason"]) == {"", "Another setting of the grid was chosen."}
-    assert fold_metrics(study).groupby("setting")["chosen"].all().to_dict() == {
+    assert fold_metrics(study, scores_table(study.runs)).groupby("setting")["chosen"].all().to_dict() == {
         "SGD": chosen == "SGD",
         "Adam": chosen == "Adam",
     }

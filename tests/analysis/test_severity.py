@@ -10,8 +10,8 @@ import fakes_runs
 from fakes.figures import undrawn
 from occlufer.analysis.core.cells import Counted
 from occlufer.analysis.core.core import Core
+from occlufer.analysis.core.intervals import interval
 from occlufer.analysis.core.metrics import informedness_of
-from occlufer.analysis.core.statistics import interval
 from occlufer.analysis.core.study import load_study
 from occlufer.analysis.report import write_report
 from occlufer.analysis.sections import study_tables
@@ -104,7 +104,7 @@ def test_where_an_expression_falls_to_chance(folder: Path, tables: dict[str, pd.
     assert len(fallen)
     for (train, occluder, name), row in fallen.iterrows():
         low = [
-            interval(informedness_of, [item.cell]).low[EXPRESSIONS.index(name)]
+            interval(informedness_of, {item.training: item.cell}).low[EXPRESSIONS.index(name)]
             for item in _counted(folder) if item.train == train
             and item.run.rows(item.test)["covered_share"].mean() == pytest.approx(row["chance_from"])
             and item.test.startswith(occluder)

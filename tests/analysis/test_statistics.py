@@ -6,22 +6,19 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from occlufer.analysis.core.intervals import accuracy_interval, difference, interval, recall_interval
 from occlufer.analysis.core.metrics import accuracy_of, f1_macro_of, recall_of
 from occlufer.analysis.core.paired import clustered_test, paired_test
-from occlufer.analysis.core.statistics import (
-    FaceBootstrap,
-    accuracy_interval,
-    difference,
-    holm,
-    interval,
-    recall_interval,
-    same_worst,
-    spread,
-)
+from occlufer.analysis.core.statistics import Cell, FaceBootstrap, holm, same_worst, spread
+from occlufer.analysis.core.trainings import Training
 
 
 def bootstrap(labels: np.ndarray, seed: int = 0, resamples: int = 400) -> FaceBootstrap:
     return FaceBootstrap(labels, rng=np.random.default_rng(seed), resamples=resamples)
+
+
+def trained(*cells: Cell) -> dict[Training, Cell]:
+    return {Training(seed, None): cell for seed, cell in enumerate(cells)}
 
 
 def test_every_resample_holds_as_many_faces_as_the_test_set() -> None:
@@ -36,7 +33,7 @@ def test_every_resample_holds_as_many_faces_as_the_test_set() -> None:
 def test_interval_of_accuracy_agrees_with_the_binomial_one() -> None:
     labels = np.zeros(400, dtype=int)
     predictions = np.where(np.arange(400) < 300, 0, 1)
-    found = interval(accuracy_of, [bootstrap(labels, resamples=2000).cell(predictions)])
+    found = interval(accuracy_of, trained(bootstrap(labels, resamples=2000).cell(predictions)))
     half = 1.96 * math.sqrt(0.75 * 0.25 / 400)
     assert found.value == pytest.approx(0.75)
     assert found.low == pytest.approx(0.75 - half, abs=0.008)
@@ -64,7 +61,7 @@ def test_where_faces_of_a_person_are_alike_only_people_give_intervals_that_hold(
         predictions = (rng.random(400) >= chance).astype(int)
         for name, people_N in (("faces", None), ("people", people)):
             drawn = FaceBootstrap(labels, people_N=people_N, rng=rng, resamples=150)
-            found = interval(accuracy_of, [drawn.cell(predictions)])
+            found = interval(accuracy_of, trained(drawn.cell(predictions)))
             covered[name] += int(found.low <= 0.5 <= found.high)
     assert covered["faces"] < 0.75 * rounds
     assert 0.88 * rounds < covered["people"] < 0.99 * rounds
@@ -74,7 +71,7 @@ def test_the_generator_decides_the_interval() -> None:
     rng = np.random.default_rng(3)
     labels, predictions = rng.integers(7, size=(2, 90))
     first, again, other = (
-        interval(f1_macro_of, [bootstrap(labels, seed).cell(predictions)]) for seed in (1, 1, 2)
+        interval(f1_macro_of, trained(bootstrap(labels, seed).cell(predictions))) for seed in (1, 1, 2)
     )
     assert (first.low, first.high) == (again.low, again.high)
     assert (first.low, first.high) != (other.low, other.high)
@@ -87,27 +84,40 @@ def test_differences_are_paired() -> None:
     worse = predictions.copy()
     worse[:20] = (labels[:20] + 1) % 7
     faces = bootstrap(labels)
-    same = difference(accuracy_of, [faces.cell(predictions)], [faces.cell(predictions)])
+    same = difference(accuracy_of, trained(faces.cell(predictions)), trained(faces.cell(predictions)))
     assert (same.value, same.low, same.high) == (0, 0, 0)
-    change = difference(accuracy_of, [faces.cell(predictions)], [faces.cell(worse)])
+    change = difference(accuracy_of, trained(faces.cell(predictions)), trained(faces.cell(worse)))
     assert change.value == pytest.approx(np.mean(worse == labels) - np.mean(predictions == labels))
 
 
 def test_recall_of_an_absent_class_is_not_a_number_and_a_rare_one_still_has_an_interval() -> None:
     labels = np.array([0] * 30 + [1])  # the one disgusted face is missing from a third of the resamples
-    found = interval(recall_of, [bootstrap(labels).cell(labels)])
+    found = interval(recall_of, trained(bootstrap(labels).cell(labels)))
     assert found.value[:2].tolist() == [1, 1]
     assert (found.low[1], found.high[1]) == (1, 1)
     assert np.isnan(found.value[2:]).all()
     assert np.isnan(found.low[2:]).all()
 
 
-def test_seeds_are_averaged() -> None:
+def test_seeds_are_averaged_and_lie_inside_the_interval() -> None:
     labels = np.zeros(10, dtype=int)
     faces = bootstrap(labels)
-    cells = [faces.cell(labels), faces.cell(labels + 1)]
-    found = interval(accuracy_of, cells)
-    assert (found.value, found.low, found.high) == (0.5, 0.5, 0.5)
+    found = interval(accuracy_of, trained(faces.cell(labels), faces.cell(labels + 1)))
+    assert (found.value, found.low, found.high) == (0.5, 0, 1)
+
+
+def test_the_interval_of_two_seeds_by_hand() -> None:
+    """Either seed alone in a quarter of the resamples each, both in half of them: Owen's bootstrap, drawn again."""
+    rng = np.random.default_rng(2)
+    labels = np.zeros(300, dtype=int)
+    right_NR = rng.random((300, 2)) < (0.5, 0.6)
+    faces = bootstrap(labels, resamples=4000)
+    found = interval(accuracy_of, trained(*(faces.cell(np.where(right, 0, 1)) for right in right_NR.T)))
+    drawn = [right_NR[rng.integers(300, size=300)][:, rng.integers(2, size=2)].mean() for _ in range(4000)]
+    assert found.value == pytest.approx(right_NR.mean())
+    assert (found.low, found.high) == pytest.approx(np.percentile(drawn, (2.5, 97.5)), abs=0.01)
+    low, high = sorted(right_NR.mean(axis=0))
+    assert found.low < low < high < found.high
 
 
 def test_exact_mcnemar_by_hand() -> None:
@@ -165,14 +175,14 @@ def test_faces_of_one_person_are_no_independent_evidence() -> None:
 def test_all_or_nothing_has_exact_bounds() -> None:
     labels = np.array([0] * 30 + [1] * 5)
     cell = bootstrap(labels).cell(np.zeros(35, dtype=int))
-    found = recall_interval([cell])
+    found = recall_interval(trained(cell))
     assert (found.low[0], found.high[0]) == pytest.approx((0.025 ** (1 / 30), 1))
     assert (found.low[1], found.high[1]) == pytest.approx((0, 1 - 0.025 ** (1 / 5)))
     assert np.isnan(found.low[2:]).all()
     people = FaceBootstrap(labels, people_N=np.arange(35) // 7, rng=np.random.default_rng(0), resamples=20)
-    found = recall_interval([people.cell(np.zeros(35, dtype=int))])
+    found = recall_interval(trained(people.cell(np.zeros(35, dtype=int))))
     assert found.low[0] == pytest.approx(0.025 ** (1 / 5))
-    everything = accuracy_interval([people.cell(labels)])
+    everything = accuracy_interval(trained(people.cell(labels)))
     assert (everything.low, everything.high) == (pytest.approx(0.025 ** (1 / 5)), 1)
 
 

@@ -117,3 +117,26 @@ def test_differences_of_the_same_cells_are_nil() -> None:
         accuracy_of, [cells], [cells]
     )
     assert (found.value, found.low, found.high) == (0, 0, 0)
+
+
+def test_a_training_without_the_number_is_left_out_of_the_mean() -> None:
+    """Such as the precision of a class that one of two trainings never answers."""
+    trainings = [Training(0, None), Training(1, None), Training(2, None)]
+    bootstrap = TrainingBootstrap(trainings, rng=np.random.default_rng(0), resamples=300)
+    values = [np.array([0.2, 0.4]), np.array([np.nan, 0.6]), np.array([0.6, 0.8])]
+    observed, drawn = bootstrap.mix(
+        {
+            training: (value, np.tile(value, (300, 1)))
+            for training, value in zip(trainings, values, strict=True)
+        }
+    )
+    assert observed == pytest.approx([0.4, 0.6])
+    assert set(np.round(drawn[~np.isnan(drawn[:, 0]), 0], 6)) == {
+        0.2,
+        round(1 / 3, 6),
+        0.4,
+        round(1.4 / 3, 6),
+        0.6,
+    }
+    assert np.isnan(drawn[:, 0]).mean() == pytest.approx(1 / 27, abs=0.03)
+    assert not np.isnan(drawn[:, 1]).any()

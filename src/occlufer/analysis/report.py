@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import jinja2
 import pandas as pd
+from rich.console import RenderableType
 
 from occlufer.analysis.core.conditions import condition_order, is_partial
 from occlufer.analysis.core.core import MARGIN, Core
@@ -26,27 +27,31 @@ from occlufer.analysis.sections.parts import Details, Drawing, Facts, Files, Gri
 from occlufer.analysis.terminal import matrix_text
 from occlufer.files import atomic_path, write_text
 
-__all__ = ["Report", "matrix_text", "write_report"]
+__all__ = ["Report", "write_report"]
 
 _MOST_NAMED = 3  # occluders in the title
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What `write_report` wrote: the page, the CSV behind each table by name, and the findings as plain text."""
+    """What `write_report` wrote: the page, the CSV behind each table by name, and the findings as plain text.
+
+    `matrix` is the matrix for the terminal.
+    """
 
     path: Path
     tables: dict[str, Path]
     summary: str
+    matrix: RenderableType
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A drawing as it stands on the page: inline images for a light and a dark page, and the files beside it."""
+    """A drawing as it stands on the page: an inline image, and the files beside it."""
 
     kind: ClassVar[str] = "picture"
-    light: str
-    dark: str
+    image: str
+    photo: bool
     alt: str
     caption: str
     least: int
@@ -92,7 +97,7 @@ def write_report(
     sections = make_sections(Core(study, margin=margin))
     tables = tables_of(sections)
     paths = {name: write_csv(table, folder / "tables" / f"{name}.csv") for name, table in tables.items()}
-    write_csv(fold_metrics(study), folder / "tables" / "metrics.csv", separator=";")
+    write_csv(fold_metrics(study, sections[0].core.scores), folder / "tables" / "metrics.csv", separator=";")
     for name in {name for section in sections for name in section.tables} - set(
         tables
     ):  # of an earlier report
@@ -113,7 +118,12 @@ def write_report(
         paper=paper and bool(study.runs), terms=_terms(study, sections, tables),
     )  # fmt: skip
     write_text(folder / "report.html", page)
-    return Report(folder / "report.html", paths, _summary(study, found, cautions))
+    return Report(
+        folder / "report.html",
+        paths,
+        _summary(study, found, cautions),
+        matrix_text(study, sections[0].core.matrix),
+    )
 
 
 def _shown(parts: Sequence[Any], folder: Path) -> list[Any]:
@@ -131,11 +141,11 @@ def _shown(parts: Sequence[Any], folder: Path) -> list[Any]:
 
 
 def _picture(part: Drawing, folder: Path) -> Picture:
-    light = part.draw(drawing.LIGHT)
-    paths = drawing.save(light, folder, part.name)
+    figure = part.draw(drawing.LIGHT)
+    paths = drawing.save(figure, folder, part.name)
     return Picture(
-        drawing.svg_uri(paths[0].read_bytes()), drawing.data_uri(part.draw(drawing.DARK)), part.alt, part.caption,
-        part.least, round(96 * light.get_figwidth() * part.scale), tuple(path.name for path in paths),
+        drawing.svg_uri(paths[0].read_bytes()), part.photo, part.alt, part.caption, part.least,
+        round(96 * figure.get_figwidth() * part.scale), tuple(path.name for path in paths),
     )  # fmt: skip
 
 
@@ -238,9 +248,9 @@ def _terms(study: Study, sections: list[Section], tables: dict[str, pd.DataFrame
          "always answering the largest class."),
         ("Recall, precision, F1", "Recall: share of the faces of a class that were found. Precision: share of "
                                   "the answers "
-         "of a class that were correct. F1: their harmonic mean. Macro: plain mean over classes; weighted: mean "
-         "weighted "
-         "by the faces of each class (scikit-learn, zero_division = 0)."),
+         "of a class that were correct. F1: their harmonic mean. Macro: plain mean over classes, so that macro recall "
+         "is the unweighted average recall (UAR); weighted: mean weighted by the faces of each class (scikit-learn, "
+         "zero_division = 0)."),
         ("Entropy of the confusion matrix", "−Σ p log₂ p over the cells of the confusion matrix divided by its "
                                             "sum: 2.81 "
          "bits for a perfect network on seven equal classes, 5.61 for answers spread evenly over everything (after "
@@ -248,13 +258,15 @@ def _terms(study: Study, sections: list[Section], tables: dict[str, pd.DataFrame
         (f"± (spread over {'seeds and folds' if folds else 'seeds'})", "Standard deviation (n − 1) over runs in which "
          f"nothing but the seed {'or fold ' * folds}differs: how much a result moves when the network is trained again"
          f"{', here on largely the same faces' * folds}."),
-        ("95 % interval", f"Percentile bootstrap, 1000 resamples with a fixed seed, "
-                          f"{'trainings' if folds else 'seeds'} "
-         "averaged (Efron & Tibshirani, 1993): how much a result would move with other test faces. Differences are "
-         f"paired: both sides see the same resampled faces. {resampled}"),
-        ("Interval over faces and trainings", "The same with trainings (seeds, folds) resampled too, "
-                                              "independently of the "
-         "faces or people: the pigeonhole bootstrap (Owen, Annals of Applied Statistics 1, 2007)."),
+        ("95 % intervals of scores", "Accuracy, F1, recall, precision, calibration and groups of faces: percentile "
+         "bootstrap, 1000 resamples with a fixed seed (Efron & Tibshirani, 1993), of the faces and, independently of "
+         "them, of the trainings (seeds, folds): the pigeonhole bootstrap (Owen, Annals of Applied Statistics 1, "
+         "2007). How much a score would move with other test faces and other trainings. With one training it speaks "
+         "of other faces alone; two or three trainings say little of others, and the interval is too narrow. Changes "
+         f"in these tables are paired: both sides see the same resampled faces and trainings. {resampled}"),
+        ("95 % intervals of differences", "What an occluder costs, what a training wins back, retention, recovery, "
+         "price, and occluders against boxes of equal area: t intervals over faces (or people) and trainings, whose "
+         "spread is pooled over the contrasts of a family. In the appendix of single trainings: other faces alone."),
     ]  # fmt: skip
     terms += [
         term

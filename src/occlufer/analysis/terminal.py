@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pandas as pd
 from rich.console import Group, RenderableType
@@ -12,28 +11,24 @@ from rich.table import Table
 from rich.text import Text
 
 from occlufer.analysis.core.conditions import condition_order
-from occlufer.analysis.core.scores import matrix_table, of_block, scores_table
-from occlufer.analysis.core.study import Block, Study, load_study
+from occlufer.analysis.core.scores import of_block
+from occlufer.analysis.core.study import Block, Study
 from occlufer.analysis.core.trainings import spread_words
 from occlufer.reading import printable
 
 
-def matrix_text(study: Path | Study) -> RenderableType:
+def matrix_text(study: Study, matrix: pd.DataFrame) -> RenderableType:
     """Train x test condition, accuracy and macro F1 in per cent, mean and sd over seeds and folds: one table a block.
 
     Args:
-        study: a study's folder, or what `load_study` returned.
-
-    Raises:
-        RunError: there is no run folder.
+        study: what `load_study` returned.
+        matrix: its `scores.matrix_table`.
     """
-    loaded = load_study(study) if isinstance(study, Path) else study
-    matrix = matrix_table(scores_table(loaded.runs))
-    parts: list[RenderableType] = [_block_table(block, of_block(matrix, block)) for block in loaded.blocks]
+    parts: list[RenderableType] = [_block_table(block, of_block(matrix, block)) for block in study.blocks]
     if not parts:
         parts.append(Text("No run of this study is finished."))
-    parts += [Text(printable(f"Left out: {item.name}. {item.reason}")) for item in loaded.left_out]
-    parts += [Text(printable(f"Note: {warning}")) for warning in loaded.warnings]
+    parts += [Text(printable(f"Left out: {item.name}. {item.reason}")) for item in study.left_out]
+    parts += [Text(printable(f"Note: {warning}")) for warning in study.warnings]
     return Group(*parts)
 
 

@@ -28,7 +28,7 @@ def main(config: DictConfig) -> None:
     margin = config.equivalence_margin
     if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 < margin < 1:
         raise ConfigError(f"equivalence_margin must lie between 0 and 1, such as 0.03, found {margin!r}.")
-    from occlufer.analysis.report import matrix_text, write_report
+    from occlufer.analysis.report import write_report
 
     folder = study_folder(config)
     refuse_links(folder, "tables", "figures", "paper")
@@ -40,7 +40,7 @@ def main(config: DictConfig) -> None:
         (folder / "paper", "**/.*.tmp"),
     ):
         clear_leftovers(part, names)
-    out.print(matrix_text(folder))
+    out.print(report.matrix)
     out.print(report.summary, markup=False, highlight=False)
     out.print(f"Report: {report.path}", markup=False, highlight=False)
 

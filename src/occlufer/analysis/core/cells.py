@@ -16,6 +16,7 @@ from occlufer.analysis.core.trainings import Training, in_order
 
 BOOTSTRAP_SEED = 20240325
 """Any fixed number: the same study gives the same intervals."""
+_AT_ONCE = 16  # cells that are counted together
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,13 @@ def count_cells(
     """Count every run and test condition on the resamples of its dataset's faces."""
     counted: dict[Block, list[Counted]] = {block: [] for block in study.blocks}
     for dataset, (bootstrap, people) in faces.items():
-        for run in (run for run in study.runs if run.summary.dataset == dataset):
-            for test in run.conditions:
-                cell = bootstrap.cell(run.rows(test)["prediction"].to_numpy())
+        asked = [
+            (run, test) for run in study.runs if run.summary.dataset == dataset for test in run.conditions
+        ]
+        for start in range(0, len(asked), _AT_ONCE):
+            part = asked[start : start + _AT_ONCE]
+            cells = bootstrap.cells([run.rows(test)["prediction"] for run, test in part])
+            for (run, test), cell in zip(part, cells, strict=True):
                 counted[run.block].append(Counted(run, test, cell, people))
     return counted
 
@@ -88,23 +93,24 @@ def in_matrix(counted: dict[Block, list[Counted]]) -> dict[Block, list[Counted]]
     }
 
 
-def by_cell(counted: Sequence[Counted]) -> dict[tuple[str, str], list[Cell]]:
-    """(train, test) -> the cells of its trainings, in report order."""
+def by_cell(counted: Sequence[Counted]) -> dict[tuple[str, str], dict[Training, Cell]]:
+    """(train, test) -> the cells of its trainings, both in report order."""
     order = condition_order([*(item.train for item in counted), *(item.test for item in counted)])
-    cells: dict[tuple[str, str], list[Cell]] = {}
-    for train in order:
-        for test in order:
-            if found := [item.cell for item in counted if (item.train, item.test) == (train, test)]:
-                cells[train, test] = found
-    return cells
+    there = {(item.train, item.test) for item in counted}
+    return {
+        (train, test): {training: item.cell for training, item in by_training(counted, train, test).items()}
+        for train in order
+        for test in order
+        if (train, test) in there
+    }
 
 
 def by_training(counted: Sequence[Counted], train: str, test: str) -> dict[Training, Counted]:
     """One cell of the matrix by training, in order; of two runs of one design and training, the first by name."""
+    here = [item for item in counted if item.train == train and item.test == test]
     found: dict[Training, Counted] = {}
-    for item in sorted(counted, key=lambda item: item.run.run.name):
-        if (item.train, item.test) == (train, test):
-            found.setdefault(item.training, item)
+    for item in sorted(here, key=lambda item: item.run.run.name):
+        found.setdefault(item.training, item)
     return {training: found[training] for training in in_order(found)}
 
 

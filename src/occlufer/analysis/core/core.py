@@ -50,7 +50,7 @@ class Core:
 
     @cached_property
     def matrix(self) -> pd.DataFrame:
-        """Train condition x test condition, with intervals over test faces."""
+        """Train condition x test condition, with intervals over faces and trainings."""
         matrix = matrix_table(self.scores)
         return matrix.merge(intervals_table(self.counted), how="left", on=[*BLOCK, "train", "test"])
 

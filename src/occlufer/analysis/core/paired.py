@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import chdtrc
-from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.proportion import proportion_confint
+from scipy.special import bdtr, betaincinv, chdtrc
 
 from occlufer.analysis.core.statistics import LEVEL
 
@@ -35,19 +33,23 @@ class PairedTest:
 def paired_test(first_N: ArrayLike, second_N: ArrayLike) -> PairedTest:
     """Exact McNemar test of two bool arrays (N,), "classified correctly", on the same faces in the same order.
 
-    McNemar, *Psychometrika* 12, 1947; exact form: binomial with n = discordant faces, p = 1/2 (statsmodels). The odds
-    ratio and its bounds are those of the binomial share s of the discordant faces, as s / (1 - s): Breslow & Day,
-    *Statistical Methods in Cancer Research* I, 1980, section 5.2.
+    McNemar, *Psychometrika* 12, 1947; exact form: binomial with n = discordant faces, p = 1/2. The odds ratio and its
+    bounds (Clopper & Pearson's) are those of the binomial share s of the discordant faces, as s / (1 - s): Breslow &
+    Day, *Statistical Methods in Cancer Research* I, 1980, section 5.2.
     """
     first, second = np.asarray(first_N, dtype=bool), np.asarray(second_N, dtype=bool)
     assert first.shape == second.shape
     one, two = int((first & ~second).sum()), int((~first & second).sum())
     if not one + two:
         return PairedTest(0, 0, 1.0, np.nan, np.nan, np.nan)
-    table = np.array([[(first & second).sum(), one], [two, (~first & ~second).sum()]])
-    bounds = proportion_confint(two, one + two, alpha=1 - LEVEL, method="beta")
+    tail = (1 - LEVEL) / 2
+    bounds = (
+        betaincinv(two, one + 1, tail) if two else 0.0,
+        betaincinv(two + 1, one, 1 - tail) if one else 1.0,
+    )
     odds = (share / (1 - share) if share < 1 else np.inf for share in (two / (one + two), *bounds))
-    return PairedTest(one, two, float(mcnemar(table, exact=True).pvalue), *(float(value) for value in odds))
+    p = min(1.0, 2 * float(bdtr(min(one, two), one + two, 0.5)))
+    return PairedTest(one, two, p, *(float(value) for value in odds))
 
 
 def clustered_test(first_N: ArrayLike, second_N: ArrayLike, units_N: ArrayLike) -> float:
@@ -58,7 +60,7 @@ def clustered_test(first_N: ArrayLike, second_N: ArrayLike, units_N: ArrayLike) 
     Rust, *Statistics in Medicine* 22, 2003. Every person counts alike. With few people its p is only roughly right.
     """
     change = np.asarray(first_N, dtype=np.float64) - np.asarray(second_N, dtype=np.float64)
-    _, unit_N, faces_U = np.unique(np.asarray(units_N), return_inverse=True, return_counts=True)
-    share_U = np.bincount(unit_N, change) / faces_U
+    faces_U = np.bincount(units_N)
+    share_U = np.bincount(units_N, change)[faces_U > 0] / faces_U[faces_U > 0]
     squares = float((share_U**2).sum())
     return float(chdtrc(1, share_U.sum() ** 2 / squares)) if squares > 0 else 1.0

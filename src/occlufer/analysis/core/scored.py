@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+import itertools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from occlufer.analysis.core.conditions import condition_order
 from occlufer.analysis.core.metrics import check_answers
@@ -18,6 +20,8 @@ from occlufer.types import EXPRESSIONS, RunError
 
 _COLUMNS = ["key", "subject", "condition", "label", "prediction", "covered_share", "content",
             *PROBABILITY_COLUMNS]  # fmt: skip
+
+_TEXTS = ("key", "subject", "condition", "content")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -58,6 +62,7 @@ class ScoredRun:
     setting: str = ""
     validation: pd.DataFrame | None = None
     facts: pd.DataFrame | None = None
+    _places: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def training(self) -> Training:
@@ -80,14 +85,66 @@ class ScoredRun:
     @property
     def conditions(self) -> list[str]:
         """Test conditions, in report order."""
-        return condition_order(self.predictions["condition"].unique())
+        return condition_order(self._found())
 
     def rows(self, condition: str) -> pd.DataFrame:
         """The rows of one condition, by key."""
-        return self.predictions[self.predictions["condition"] == condition]
+        return self.predictions.iloc[self._found().get(condition, slice(0))]
+
+    def _found(self) -> dict[str, Any]:
+        """Condition -> which rows it has: a slice, which copies nothing, where they follow each other."""
+        if not self._places:
+            codes_N, names = pd.factorize(self.predictions["condition"])
+            starts = [0, *(np.flatnonzero(np.diff(codes_N)) + 1), len(codes_N)]
+            if len(starts) == len(names) + 1:
+                parts: list[Any] = [slice(*pair) for pair in itertools.pairwise(starts)]
+            else:
+                parts = [np.flatnonzero(codes_N == place) for place in range(len(names))]
+            self._places.update(zip(names, parts, strict=True))
+        return self._places
 
 
-def read_run(run: Run) -> ScoredRun:
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """The columns of text of some prediction rows.
+
+    Attributes:
+        raw: as read.
+        texts: sorted by condition and key.
+        order_N: the rows in that order.
+        repeated: rows that repeat a face and condition.
+    """
+
+    raw: pd.DataFrame
+    texts: pd.DataFrame
+    order_N: NDArray[np.int64]
+    repeated: int
+
+    @classmethod
+    def of(cls, raw: pd.DataFrame) -> _Named:
+        words = {name: raw[name].astype(str) for name in ("key", "condition")}
+        words["subject"] = raw["subject"].astype(object).map(str, na_action="ignore")
+        texts = raw.assign(**words)
+        order_N = texts.sort_values(["condition", "key"], kind="stable").index.to_numpy()
+        repeated = int(texts.duplicated(["key", "condition"]).sum())
+        return cls(raw, texts.iloc[order_N].reset_index(drop=True), order_N, repeated)
+
+
+class SharedNames:
+    """Keys, people, conditions and contents of rows: the runs of a study have the same ones, which are kept once."""
+
+    def __init__(self) -> None:
+        self._last: _Named | None = None
+
+    def of(self, rows: pd.DataFrame) -> _Named:
+        """Those of the rows; the last run's own where they are equal."""
+        raw = rows[list(_TEXTS)]
+        if self._last is None or not self._last.raw.equals(raw):
+            self._last = _Named.of(raw)
+        return self._last
+
+
+def read_run(run: Run, shared: SharedNames) -> ScoredRun:
     """A finished run with whole predictions; raises `RunError` (or what a damaged file raises) for any other."""
     if not run.finished:
         raise RunError(run.state())
@@ -95,28 +152,28 @@ def read_run(run: Run) -> ScoredRun:
     _check_types(run, summary)
     run.check_tables()
     predictions = run.predictions()
-    predictions = predictions[predictions["split"] == "test"][_COLUMNS]
+    predictions = predictions.loc[predictions["split"] == "test", _COLUMNS].reset_index(drop=True)
     if predictions.empty:
         raise RunError("Its predictions.parquet holds no test rows. Run `occlufer evaluate` on this run.")
     if predictions[["key", "condition"]].isna().any(axis=None):
         raise RunError(
             "Its predictions.parquet has rows without key or condition. Run `occlufer evaluate` on it."
         )
-    if (repeated := int(predictions.duplicated(["key", "condition"]).sum())) > 0:
+    named = shared.of(predictions)
+    if named.repeated > 0:
         raise RunError(
-            f"{repeated} rows of its predictions.parquet repeat a face and condition. Run `occlufer evaluate` on it."
+            f"{named.repeated} rows of its predictions.parquet repeat a face and condition. Run `occlufer evaluate` on "
+            "it."
         )
     check_answers(predictions)
-    predictions = predictions.astype({"label": "int64", "prediction": "int64"})
-    # A grid has hundreds of runs on the same faces: their names are kept once.
-    names = {name: predictions[name].astype(str).map(sys.intern) for name in ("key", "condition")}
-    subject = predictions["subject"].astype(object)
-    names["subject"] = subject.map(lambda name: sys.intern(str(name)), na_action="ignore")
+    numbers = [name for name in _COLUMNS if name not in _TEXTS]
+    predictions = predictions[numbers].iloc[named.order_N].reset_index(drop=True)
+    predictions = predictions.astype({"label": "int64", "prediction": "int64"}).join(named.texts)[_COLUMNS]
     block = Block(summary.dataset, summary.model)
     return ScoredRun(
         run,
         summary,
-        predictions.assign(**names),
+        predictions,
         block,
         _config(run),
         validation=_validation(run),

@@ -10,8 +10,9 @@ import pandas as pd
 
 from occlufer.analysis.core.cells import Counted, by_cell
 from occlufer.analysis.core.conditions import condition_order, set_aside
+from occlufer.analysis.core.intervals import accuracy_interval, interval
 from occlufer.analysis.core.metrics import f1_macro_of, score
-from occlufer.analysis.core.statistics import accuracy_interval, interval, spread
+from occlufer.analysis.core.statistics import spread
 from occlufer.analysis.core.study import Block, ScoredRun
 from occlufer.types import EXPRESSIONS
 
@@ -85,7 +86,7 @@ def _without_dials(matrix: pd.DataFrame) -> pd.DataFrame:
 
 
 def intervals_table(counted: dict[Block, list[Counted]]) -> pd.DataFrame:
-    """95 % intervals over test faces of accuracy and macro F1 for each cell of the matrix, trainings averaged.
+    """95 % intervals over faces and trainings of accuracy and macro F1 for each cell of the matrix.
 
     `people` says how many people were resampled, and is empty where faces were.
     """

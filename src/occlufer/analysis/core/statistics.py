@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from occlufer.analysis.core.metrics import CLASSES, accuracy_of, confusion, recall_of
+from occlufer.analysis.core.metrics import CLASSES, confusion
 from occlufer.analysis.core.trainings import Training
 
 Statistic = Callable[[ArrayLike], NDArray[np.float64]]
@@ -77,41 +77,46 @@ class FaceBootstrap:
         unit_N = np.arange(faces) if people_N is None else np.asarray(people_N, dtype=np.int64)
         assert unit_N.shape == (faces,)
         units = int(unit_N.max()) + 1
-        self.units_N = unit_N
+        self.units_N, self._units = unit_N, units
         self._units_7 = np.array(
             [len(np.unique(unit_N[self._labels_N == label])) for label in range(CLASSES)]
         )
         # How often a face is drawn, faces in the order of their labels; floats, as a product of matrices wants them.
         self._order_N = np.argsort(self._labels_N, kind="stable")
         self._times_BN = np.empty((resamples, faces), dtype=np.float32)
-        for row in self._times_BN:
-            row[:] = np.bincount(rng.integers(units, size=units), minlength=units)[unit_N[self._order_N]]
+        self._times_BU = np.empty((resamples, units), dtype=np.float32)
+        for row, of_units in zip(self._times_BN, self._times_BU, strict=True):
+            of_units[:] = np.bincount(rng.integers(units, size=units), minlength=units)
+            row[:] = of_units[unit_N[self._order_N]]
 
     def sums(self, values_NK: ArrayLike) -> NDArray[np.float64]:
         """Sums of columns of values (N, K) over the faces of every resample: float64 (B, K)."""
-        values = np.asarray(values_NK, dtype=np.float32)[self._order_N]
-        return (self._times_BN @ values).astype(np.float64)
+        values = np.asarray(values_NK, dtype=np.float64)
+        if self._units < len(values):  # people: first the sum of each
+            order_N = np.argsort(self.units_N, kind="stable")
+            starts_U = np.searchsorted(self.units_N[order_N], np.arange(self._units))
+            values = np.add.reduceat(values[order_N], starts_U, axis=0)
+        return (self._times_BU @ values.astype(np.float32)).astype(np.float64)
 
     def cell(self, predictions_N: ArrayLike) -> Cell:
         """Count the predictions int (N,) of one network under one condition, faces in the order of `labels_N`."""
-        predictions = np.asarray(predictions_N, dtype=np.int64)
-        answers_N7 = np.eye(CLASSES, dtype=np.float32)[predictions[self._order_N]]
+        return self.cells([predictions_N])[0]
+
+    def cells(self, predictions_KN: Sequence[ArrayLike]) -> list[Cell]:
+        """`cell` of K networks or conditions: one product of matrices for all is faster than one for each."""
+        predictions = [np.asarray(one, dtype=np.int64) for one in predictions_KN]
+        answers_NK7 = np.eye(CLASSES, dtype=np.float32)[np.stack(predictions, axis=1)[self._order_N]]
+        answers_NA = answers_NK7.reshape(len(self._labels_N), -1)
         ends = np.cumsum(np.bincount(self._labels_N, minlength=CLASSES))
-        resampled = np.stack(
-            [
-                self._times_BN[:, start:end] @ answers_N7[start:end]
-                for start, end in itertools.pairwise((0, *ends))
-            ],
-            axis=1,
-        )
-        correct_N = predictions == self._labels_N
-        return Cell(
-            confusion(self._labels_N, predictions),
-            resampled,
-            correct_N,
-            len(np.unique(self.units_N)),
-            self._units_7,
-        )
+        shape = (len(self._times_BN), len(predictions), CLASSES)
+        resampled_KB77 = np.empty((shape[1], shape[0], CLASSES, CLASSES), dtype=np.float32)
+        for label, (start, end) in enumerate(itertools.pairwise((0, *ends))):
+            counts_BK7 = (self._times_BN[:, start:end] @ answers_NA[start:end]).reshape(shape)
+            resampled_KB77[:, :, label] = counts_BK7.transpose(1, 0, 2)
+        return [
+            Cell(confusion(self._labels_N, one), resampled, one == self._labels_N, self._units, self._units_7)
+            for one, resampled in zip(predictions, resampled_KB77, strict=True)
+        ]
 
 
 class TrainingBootstrap:
@@ -147,13 +152,15 @@ class TrainingBootstrap:
     def mix(
         self, values: Mapping[Training, tuple[float | NDArray[np.float64], NDArray[np.float64]]]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """`average` of any numbers: training -> the observed ones (...), and those of every resample (B, ...)."""
-        observed = np.mean([np.asarray(value) for value, _ in values.values()], axis=0)
+        """`average` of any numbers: training -> the observed ones (...), and those of every resample (B, ...).
+
+        Numbers that a training does not have (NaN, such as the precision of a class that it never answers) are left out
+        of the mean.
+        """
+        observed_R = np.stack([np.asarray(value, dtype=np.float64) for value, _ in values.values()])
         values_RB = np.stack([drawn for _, drawn in values.values()])
         times_BR = self._times_BR[:, [self._place[training] for training in values]]
-        total_B1 = times_BR.sum(axis=1, keepdims=True)
-        shares_BR = np.divide(times_BR, total_B1, out=np.full_like(times_BR, np.nan), where=total_B1 > 0)
-        return np.asarray(observed), np.einsum("br,rb...->b...", shares_BR, values_RB)
+        return _mean(np.ones((1, len(values))), observed_R[:, None])[0], _mean(times_BR, values_RB)
 
     def interval(
         self, statistic: Statistic, cells: Mapping[Training, Cell], *, level: float = LEVEL
@@ -178,23 +185,17 @@ class TrainingBootstrap:
         return percentile(np.asarray(value_b - value_a), resampled_b - resampled_a, level)
 
 
-def interval(statistic: Statistic, cells: Sequence[Cell], *, level: float = LEVEL) -> Interval:
-    """A statistic averaged over cells (the seeds of one design), with its interval over the test faces.
-
-    The interval says how the mean would vary with other faces; it knows nothing of other seeds (see `spread`).
-    """
-    value, resampled = _means(statistic, cells)
-    return percentile(value, resampled, level)
-
-
-def accuracy_interval(cells: Sequence[Cell]) -> Interval:
-    """Accuracy (), averaged over cells, with exact bounds where it is 0 or 1."""
-    return exact_at_ends(interval(accuracy_of, cells), cells[0].units)
-
-
-def recall_interval(cells: Sequence[Cell]) -> Interval:
-    """Recall by class (7,), averaged over cells, with exact bounds where it is 0 or 1."""
-    return exact_at_ends(interval(recall_of, cells), cells[0].units_7)
+def _mean(times_BR: NDArray[np.float64], values_RB: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means of values (R, B, ...) with weights (B, R) over those that are numbers: (B, ...), NaN without any."""
+    known_RB = ~np.isnan(values_RB)
+    whole = known_RB.all()
+    sums_B = np.einsum("br,rb...->b...", times_BR, values_RB if whole else np.where(known_RB, values_RB, 0.0))
+    counts_B = (
+        times_BR.sum(axis=1).reshape(-1, *[1] * (values_RB.ndim - 2))
+        if whole
+        else np.einsum("br,rb...->b...", times_BR, known_RB.astype(np.float64))
+    )
+    return np.divide(sums_B, counts_B, out=np.full_like(sums_B, np.nan), where=counts_B > 0)
 
 
 def exact_at_ends(found: Interval, trials: ArrayLike) -> Interval:
@@ -209,18 +210,6 @@ def exact_at_ends(found: Interval, trials: ArrayLike) -> Interval:
         found.value[ends] * trials[ends], trials[ends], alpha=1 - LEVEL, method="beta"
     )
     return Interval(found.value, low, high)
-
-
-def difference(
-    statistic: Statistic, first: Sequence[Cell], second: Sequence[Cell], *, level: float = LEVEL
-) -> Interval:
-    """Second minus first, each averaged over its cells, with a paired interval over the test faces.
-
-    All cells must come from one `FaceBootstrap`.
-    """
-    value_a, resampled_a = _means(statistic, first)
-    value_b, resampled_b = _means(statistic, second)
-    return percentile(value_b - value_a, resampled_b - resampled_a, level)
 
 
 def same_worst(changes_B7: NDArray[np.float64], observed_7: NDArray[np.float64], count: int) -> float:
@@ -247,12 +236,6 @@ def spread(values: Sequence[float]) -> tuple[float, float, int]:
     array = np.asarray(values, dtype=np.float64)
     assert len(array) > 0
     return float(array.mean()), float(array.std(ddof=1)) if len(array) > 1 else float("nan"), len(array)
-
-
-def _means(statistic: Statistic, cells: Sequence[Cell]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    observed = np.mean([statistic(cell.observed_77) for cell in cells], axis=0)
-    resampled = np.mean([statistic(cell.resampled_B77) for cell in cells], axis=0)
-    return np.asarray(observed), np.asarray(resampled)
 
 
 def percentile(value: NDArray[np.float64], resampled: NDArray[np.float64], level: float = LEVEL) -> Interval:

@@ -10,7 +10,7 @@ from typing import Any
 
 from occlufer.analysis.core.blocks import assign_blocks, missing_fold_notes, without_repeats
 from occlufer.analysis.core.conditions import condition_order
-from occlufer.analysis.core.scored import Block, ScoredRun, packages_of, read_run, threads_of
+from occlufer.analysis.core.scored import Block, ScoredRun, SharedNames, packages_of, read_run, threads_of
 from occlufer.analysis.core.selection import Choice, choose
 from occlufer.analysis.core.words import count
 from occlufer.runs import Run, find_runs
@@ -90,9 +90,10 @@ def load_study(folder: Path) -> Study:
     found = find_runs(folder)
     runs: list[ScoredRun] = []
     left_out: list[LeftOut] = []
+    shared = SharedNames()
     for run in found:
         try:
-            runs.append(read_run(run))
+            runs.append(read_run(run, shared))
         except RunError as error:
             left_out.append(LeftOut(run.name, str(error)))
         except _DAMAGE as error:
@@ -137,7 +138,8 @@ def _on_shared_faces(runs: list[ScoredRun]) -> tuple[list[ScoredRun], list[LeftO
             kept.append(run)
     notes = []
     most = max(len({face[0] for face in own[run.run.name]}) for run in kept) if kept else 0
-    if kept and any(len(own[run.run.name]) > len(shared) or _uneven(run) for run in kept):
+    rows_of = {run.run.name: len(shared) * len(run.conditions) for run in kept}
+    if any(len(run.predictions) > rows_of[run.run.name] for run in kept):
         notes.append(
             f"The runs on {kept[0].summary.dataset} were not all scored on the same test faces: only the "
             f"{len(shared)} faces that every run and condition shares (of up to {most}) are compared."
@@ -151,22 +153,16 @@ def _faces(run: ScoredRun, *, with_content: bool) -> set[tuple[Any, ...]]:
     names = ["key", "label", *(["content"] if with_content else [])]
     first, *others = (run.rows(condition)[names].reset_index(drop=True) for condition in run.conditions)
     if all(first.equals(other) for other in others):  # the usual case, and much faster
-        return set(zip(*(first[name] for name in names), strict=True))
+        return set(zip(*(first[name].tolist() for name in names), strict=True))
     counts = run.predictions.groupby(names).size()
     return set(counts[counts == run.predictions["condition"].nunique()].index)
 
 
-def _uneven(run: ScoredRun) -> bool:
-    faces = len(run.predictions[["key", "label"]].drop_duplicates())  # no face and condition is there twice
-    return faces * len(run.conditions) > len(run.predictions)
-
-
 def cut_to(run: ScoredRun, keys: set[str]) -> ScoredRun:
-    """The run on these faces alone, sorted by condition and key."""
+    """The run on these faces alone, in the same order."""
     rows = run.predictions
-    if rows["key"].nunique() > len(keys):
-        rows = rows[rows["key"].astype(str).isin(keys)]
-    return replace(run, predictions=rows.sort_values(["condition", "key"], ignore_index=True))
+    here = rows["key"].isin(keys)
+    return run if here.all() else replace(run, predictions=rows[here].reset_index(drop=True))
 
 
 def _drawing_notes(runs: Sequence[ScoredRun]) -> list[str]:

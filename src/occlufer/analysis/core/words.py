@@ -78,8 +78,8 @@ def signed(share: float) -> str:
 
 
 def p_value(p: float) -> str:
-    """`< .001` or three decimals."""
-    return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0") if p < 1 else "1"
+    """`< .001`, three decimals, or `> .999`."""
+    return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0") if p <= 0.999 else "> .999"
 
 
 def joined(parts: Sequence[str]) -> str:

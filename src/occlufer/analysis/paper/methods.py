@@ -125,13 +125,17 @@ def _software(run: ScoredRun) -> str:
 def _statistics_words(study: Study, tables: Mapping[str, Any]) -> str:
     people = tables["matrix"]["people"].dropna() if "matrix" in tables and len(tables["matrix"]) else []
     unit = "people, each with all their faces [@davison1997]," if len(people) else "test faces"
+    several = len({run.training for run in study.runs}) > 1
+    too = " and, independently, over trainings [@owen2007]," if several else ""
     sentences = [
-        f"Intervals (95 %) are percentile bootstrap intervals over {unit} with 1000 resamples [@efron1993]."
+        f"Intervals (95 %) of scores are percentile bootstrap intervals over {unit}{too} with 1000 resamples "
+        "[@efron1993]."
     ]
     if len(tables.get("effects", ())):
         sentences.append(
             f"Differences in accuracy take {'people' if len(people) else 'faces'} and trainings as crossed random "
-            "effects, the spread of trainings pooled over the contrasts [@searle1992]; p values of the primary family, "
+            "effects, the spread of trainings pooled over the contrasts [@searle1992]: their intervals are t "
+            "intervals; p values of the primary family, "
             "which was declared beforehand, are Holm-corrected "
             "[@holm1979], and equivalence is tested by two one-sided tests [@schuirmann1987]."
         )
@@ -143,10 +147,7 @@ def _statistics_words(study: Study, tables: Mapping[str, Any]) -> str:
     if len(tables.get("comparisons", ())):
         sentences.append("Single trainings are compared by exact McNemar tests [@mcnemar1947].")
     if len(tables.get("calibration", ())):
-        sentences.append(
-            "Calibration is the expected calibration error over 15 bins [@guo2017], with intervals that "
-            "resample trainings too [@owen2007]."
-        )
+        sentences.append("Calibration is the expected calibration error over 15 bins [@guo2017].")
     if "published" in tables and len(tables["published"]):
         sentences.append("Published figures are those of the study that was run again [@casasortiz2024].")
     return " ".join(sentences) if study.runs else ""

@@ -10,8 +10,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from occlufer.analysis.core.cells import by_cell
+from occlufer.analysis.core.intervals import interval, recall_interval
 from occlufer.analysis.core.metrics import recall_of, records
-from occlufer.analysis.core.statistics import exact_at_ends, interval, recall_interval
+from occlufer.analysis.core.statistics import exact_at_ends
 from occlufer.analysis.core.study import Block
 from occlufer.analysis.core.words import condition_phrase, percent, signed
 from occlufer.analysis.sections.base import Section
@@ -31,12 +32,13 @@ class Answers(Section):
         for block, items in self.core.counted.items():
             for (train, test), cells in by_cell(items).items():
                 name = asdict(block) | {"train": train, "test": test}
-                answers_7 = np.min([cell.observed_77.sum(axis=0) for cell in cells], axis=0)
+                answers_R7 = np.array([cell.observed_77.sum(axis=0) for cell in cells.values()])
+                answers_7 = np.where(answers_R7 > 0, answers_R7, answers_R7.max(axis=0)).min(axis=0)
                 scores = {kind: interval(statistic, cells) for kind, statistic in _STATISTICS.items()} | {
                     "recall": recall_interval(cells),
                     "precision": exact_at_ends(interval(precision_of, cells), answers_7),
                 }
-                counts_77 = np.sum([cell.observed_77 for cell in cells], axis=0)
+                counts_77 = np.sum([cell.observed_77 for cell in cells.values()], axis=0)
                 faces_7 = counts_77.sum(axis=1)
                 for place, expression in enumerate(EXPRESSIONS):
                     row = name | {"expression": expression, "truth_share": faces_7[place] / faces_7.sum()}
@@ -51,7 +53,10 @@ class Answers(Section):
         answers, confused = self.of("answers", block), self.of("one_directional", block)
         if not len(answers):
             return []
-        words = "Recall rises also when a class is answered more often; precision then falls. Share: of all answers."
+        words = (
+            "Recall rises also when a class is answered more often; precision then falls. Precision is the mean over "
+            "the trainings that answer the class at all."
+        )
         parts: list[Any] = [Text(words)]
         first, *others = [
             answers_grid(
@@ -119,7 +124,7 @@ def answers_grid(rows: pd.DataFrame, caption: str) -> Grid:
             line.append(Entry(percent(row[kind]), bounds(row[f"{kind}_low"], row[f"{kind}_high"])))
         lines.append(line)
     header = ["expression", "share of faces", "share of answers", "recall", "precision", "F1"]
-    return Grid(f"{caption}. With 95 % intervals over test faces.", header, lines, "answers")
+    return Grid(f"{caption}. With 95 % intervals over faces and trainings.", header, lines, "answers")
 
 
 def confused_grid(rows: pd.DataFrame) -> Grid:

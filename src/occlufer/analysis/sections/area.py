@@ -20,7 +20,7 @@ from occlufer.analysis.core.study import Block
 from occlufer.analysis.core.trainings import Training, in_order
 from occlufer.analysis.core.words import condition_phrase, p_value, percent, points, signed
 from occlufer.analysis.sections.base import Section
-from occlufer.analysis.sections.parts import Entry, Grid, Text
+from occlufer.analysis.sections.parts import Entry, Grid, Text, named
 
 CONTROL = "box_random"
 ALPHA = 0.05
@@ -114,7 +114,7 @@ def _correct(
 def area_grid(rows: pd.DataFrame) -> Grid:
     """Rows of the table of equal areas."""
     lines = [
-        [Entry(row["train"]), Entry(row["test"]), Entry(percent(row["covered_share"])),
+        [*named(row["train"], row["test"]), Entry(percent(row["covered_share"])),
          Entry(f"{100 * row['accuracy']:.1f}"), Entry(f"{100 * row['accuracy_control']:.1f}"),
          Entry(signed(row["difference"]), points(row["low"], row["high"])), Entry(p_value(row["p_holm"]))]
         for row in records(rows)

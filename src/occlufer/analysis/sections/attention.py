@@ -31,7 +31,7 @@ from occlufer.analysis.sections.drawing import (
     bare,
     panels,
 )
-from occlufer.analysis.sections.parts import Details, Drawing, Entry, Grid, Text, bounds
+from occlufer.analysis.sections.parts import Details, Drawing, Entry, Grid, Text, bounds, named
 from occlufer.attention import REGIONS, read_attention
 from occlufer.types import RunError
 
@@ -129,7 +129,7 @@ class Attention(Section):
                 functools.partial(_sheet, path), f"attention_examples_{slug(train)}{suffix}",
                 f"Test faces and their heat maps, by a network trained on {condition_phrase(train)}.",
                 f"Trained on {condition_phrase(train)} ({name}): test faces, one of each expression, and what speaks "
-                "for the answer.",
+                "for the answer.", photo=True,
             )
             for train, (name, path) in list(found.items())[:_MOST_EXAMPLES]
         ]  # fmt: skip
@@ -250,7 +250,7 @@ def attention_grid(rows: pd.DataFrame) -> Grid:
     for (train, test), part in rows.groupby(["train", "test"], sort=False):
         some = part.iloc[0]
         without = f"{some['without_map']} without a map" if some["without_map"] else ""
-        line = [Entry(str(train)), Entry(str(test)), Entry(str(some["faces"]), without)]
+        line = [*named(str(train), str(test)), Entry(str(some["faces"]), without)]
         for row in records(part):
             line.append(Entry(percent(row["mass"]), bounds(row["mass_low"], row["mass_high"])))
             line.append(Entry(percent(row["untrained"]), f"area {percent(row['area'])}"))

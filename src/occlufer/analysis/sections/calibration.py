@@ -34,6 +34,7 @@ from occlufer.runs import PROBABILITY_COLUMNS
 
 BINS = 15
 COVERAGES = tuple(np.round(np.arange(0.1, 1.01, 0.1), 1))
+_FEW = 10  # faces of a bin, below which its accuracy is mostly chance: it is in the table, and not drawn
 _TOO_SURE = 0.1  # confidence minus accuracy that the first screen names
 
 
@@ -82,11 +83,15 @@ class Calibration(Section):
             self.of("risk_coverage", block),
             self.core.suffix(block),
         )
+        enough = bins["faces"] >= _FEW
+        drawn = bins.assign(accuracy=bins["accuracy"].where(enough))
+        small = f" {(~enough).sum()} of {len(bins)} bins hold fewer than {_FEW} faces and are not drawn."
         return [
             calibration_grid(rows),
-            Drawing(lambda theme: reliability_figure(bins, theme), f"reliability{suffix}",
+            Drawing(lambda theme: reliability_figure(drawn, theme), f"reliability{suffix}",
                     "Reliability diagram; reliability.csv holds the numbers.",
-                    "Accuracy against confidence, all trainings together; on the dotted line they agree."),
+                    "Accuracy against confidence, all trainings together; on the dotted line they agree."
+                    + small * (not enough.all())),
             Details("Risk against coverage", [
                 Drawing(lambda theme: risk_figure(risk, theme), f"risk_coverage{suffix}",
                         "Risk against coverage; risk_coverage.csv holds the numbers.",
@@ -144,17 +149,18 @@ def _summary(
 ) -> dict[str, Any]:
     """ECE and NLL with intervals over faces (or people) and trainings, before and after the temperature of each run."""
     trainings = training_bootstrap(items)
-    values: dict[str, dict[Any, tuple[float, NDArray[np.float64]]]] = {}
-    shares = []
+    shares, columns, named = [], [], []
     for item, rows in zip(items, parts, strict=True):
         confidence_N, correct_N = _confidence(rows)
         probability_NK = rows[list(PROBABILITY_COLUMNS)].to_numpy(dtype=np.float64)
         sets = {"": probability_NK}
         if item.run.run.name in fitted:
             sets["_scaled"] = temperature.scaled(probability_NK, fitted[item.run.run.name])
-        for name, value in _errors(sets, rows["label"].to_numpy(), correct_N, faces).items():
-            values.setdefault(name, {})[item.training] = value
+        for suffix, one_NK in sets.items():
+            columns.append(_error_columns(one_NK, rows["label"].to_numpy(), correct_N))
+            named.append((suffix, item.training))
         shares.append((confidence_N.mean(), correct_N.mean()))
+    values = _errors(np.column_stack(columns), named, faces)
     row: dict[str, Any] = {"trainings": len(items)}
     row |= dict(zip(("confidence", "accuracy"), np.mean(shares, axis=0).tolist(), strict=True))
     for name in ("ece", "nll", "ece_scaled", "nll_scaled"):
@@ -166,32 +172,36 @@ def _summary(
     return row
 
 
+def _error_columns(
+    probability_NK: NDArray[np.float64], label_N: NDArray[np.int64], correct_N: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Float (N, BINS + 1): correct minus confidence in the column of its bin, and the loss. Sums give both errors."""
+    confidence_N = probability_NK.max(axis=1)
+    columns = np.zeros((len(label_N), BINS + 1))
+    columns[np.arange(len(label_N)), bin_of(confidence_N)] = correct_N - confidence_N
+    columns[:, BINS] = temperature.loss(probability_NK, label_N)
+    return columns
+
+
 def _errors(
-    sets: Mapping[str, NDArray[np.float64]],
-    label_N: NDArray[np.int64],
-    correct_N: NDArray[np.bool_],
-    faces: FaceBootstrap,
-) -> dict[str, tuple[float, NDArray[np.float64]]]:
-    """ECE and NLL of probabilities (N, K) by suffix, each as observed and in every resample of the faces."""
-    columns = []
-    for probability_NK in sets.values():
-        confidence_N = probability_NK.max(axis=1)
-        gap_NK = np.zeros((len(label_N), BINS))
-        gap_NK[np.arange(len(label_N)), bin_of(confidence_N)] = correct_N - confidence_N
-        columns += [gap_NK, temperature.loss(probability_NK, label_N)]
-    values_NK = np.column_stack([*columns, np.ones(len(label_N))])
-    observed_K, drawn_BK = values_NK.sum(axis=0), faces.sums(values_NK)
-    found = {}
-    for place, suffix in enumerate(sets):
-        start = place * (BINS + 1)
-        sides = [(sums[..., start : start + BINS + 1], sums[..., -1]) for sums in (observed_K, drawn_BK)]
+    columns_NK: NDArray[np.float64], named: Sequence[tuple[str, Training]], faces: FaceBootstrap
+) -> dict[str, dict[Any, tuple[float, NDArray[np.float64]]]]:
+    """ECE and NLL by suffix and training, each as observed and in every resample of the faces.
+
+    Args:
+        columns_NK: `_error_columns` of each of `named`, side by side.
+    """
+    drawn_BK = faces.sums(np.column_stack([columns_NK, np.ones(len(columns_NK))]))
+    sides = ((columns_NK.sum(axis=0), len(columns_NK)), (drawn_BK[:, :-1], drawn_BK[:, -1]))
+    found: dict[str, dict[Any, tuple[float, NDArray[np.float64]]]] = {}
+    for place, (suffix, training) in enumerate(named):
+        part = slice(place * (BINS + 1), (place + 1) * (BINS + 1))
         gaps, losses = (
-            (np.abs(part[..., :BINS]).sum(axis=-1) / count, part[..., BINS] / count) for part, count in sides
+            (np.abs(sums[..., part][..., :BINS]).sum(axis=-1) / count, sums[..., part][..., BINS] / count)
+            for sums, count in sides
         )
-        found[f"ece{suffix}"], found[f"nll{suffix}"] = (
-            (float(gaps[0]), losses[0]),
-            (float(gaps[1]), losses[1]),
-        )
+        found.setdefault(f"ece{suffix}", {})[training] = float(gaps[0]), losses[0]
+        found.setdefault(f"nll{suffix}", {})[training] = float(gaps[1]), losses[1]
     return found
 
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from occlufer.analysis.core.cells import Counted
 from occlufer.analysis.core.conditions import condition_order, mask_and_headset
+from occlufer.analysis.core.intervals import difference
 from occlufer.analysis.core.metrics import accuracy_of
 from occlufer.analysis.core.paired import clustered_test, paired_test
-from occlufer.analysis.core.statistics import difference, holm
+from occlufer.analysis.core.statistics import holm
 from occlufer.analysis.core.study import Block
 from occlufer.analysis.core.trainings import Training, in_order
 from occlufer.analysis.core.words import condition_phrase, count, p_value, points, signed
@@ -103,7 +104,7 @@ def comparisons_table(
         units_N = people[block.dataset]
         for kind, first, second in _pairs(items):
             test = paired_test(first.cell.correct_N, second.cell.correct_N)
-            change = difference(accuracy_of, [first.cell], [second.cell])
+            change = difference(accuracy_of, {first.training: first.cell}, {second.training: second.cell})
             rows.append(
                 asdict(block)
                 | {

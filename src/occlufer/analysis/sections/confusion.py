@@ -22,6 +22,7 @@ from occlufer.analysis.sections.drawing import (
     SMALL,
     Theme,
     label_cells,
+    numbers,
     panels,
     shade,
 )
@@ -70,7 +71,7 @@ def confusion_table(counted: dict[Block, list[Counted]]) -> pd.DataFrame:
     rows = []
     for block, items in counted.items():
         for (train, test), cells in by_cell(items).items():
-            total = np.sum([cell.observed_77 for cell in cells], axis=0)
+            total = np.sum([cell.observed_77 for cell in cells.values()], axis=0)
             for truth, counts in zip(EXPRESSIONS, total, strict=True):
                 rows.append(
                     asdict(block)
@@ -124,15 +125,12 @@ def _draw_counts(axes: Axes, counts: NDArray[np.int64], theme: Theme) -> None:
     shares = np.divide(counts, faces, out=np.zeros(counts.shape), where=faces > 0)
     shade(axes, shares, theme)
     axes.set_aspect("equal")
-    for row, column in np.ndindex(*counts.shape):
-        if counts[row, column]:
-            share = float(shares[row, column])
-            colour = theme.text_on(share)
-            axes.text(
-                column, row - 0.13, f"{100 * share:.0f}", ha="center", va="center", color=colour, fontsize=6.8
-            )
-            axes.text(column, row + 0.27, f"{counts[row, column]}", ha="center", va="center", color=colour,
-                      fontsize=4.8)  # fmt: skip
+    rows, columns = np.nonzero(counts)
+    colours = [theme.text_on(share) for share in shares[rows, columns]]
+    percents = [f"{100 * share:.0f}" for share in shares[rows, columns]]
+    numbers(axes, np.stack([columns, rows - 0.13], axis=1), percents, colours, 6.8)
+    faces_there = [str(count) for count in counts[rows, columns]]
+    numbers(axes, np.stack([columns, rows + 0.27], axis=1), faces_there, colours, 4.8)
     label_cells(axes, EXPRESSIONS, EXPRESSIONS, theme, rotation=45)
     axes.tick_params(labelsize=SMALL)
     for label in axes.get_xticklabels():

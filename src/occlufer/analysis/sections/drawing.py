@@ -6,6 +6,7 @@ Explicit matplotlib `Figure` objects: no pyplot, no global state, no display.
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import math
 from collections.abc import Sequence
@@ -16,10 +17,13 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from numpy.typing import NDArray
+from matplotlib.path import Path as OutlinePath
+from matplotlib.textpath import TextPath
+from numpy.typing import ArrayLike, NDArray
 
 from occlufer.analysis.core.conditions import condition_order
 from occlufer.files import atomic_path
@@ -33,7 +37,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """Colours of one appearance, and the width to draw for (inches).
+    """Colours, and the width to draw for (inches). On a dark page the browser inverts their lightness.
 
     `series` follows the conditions: none first, then mask, headset, others.
     """
@@ -65,11 +69,6 @@ LIGHT = Theme(
     series=("#3b4248", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9"),
     ramp=("#f6f8fa", "#bcd5e6", "#6ba3c8", "#2b6c9e", "#0d3b66"),
 )  # fmt: skip
-DARK = Theme(
-    name="dark", paper="#15191d", ink="#e6e9ec", muted="#a0a9b2", rule="#39424b",
-    series=("#d5dade", "#56b4e9", "#f08a4b", "#2fc49a", "#e29cc4", "#e0b63c", "#8fb3ff"),
-    ramp=("#1d242b", "#1f4260", "#2f6f9f", "#66a9d3", "#cfe6f5"),
-)  # fmt: skip
 
 
 def save(
@@ -82,12 +81,6 @@ def save(
         with atomic_path(path) as temporary:
             temporary.write_bytes(_render(figure, path.suffix[1:]))
     return paths
-
-
-def data_uri(figure: Figure) -> str:
-    """The figure as an inline SVG image, `data:image/svg+xml;base64,...`."""
-    _fix_layout(figure)
-    return svg_uri(_render(figure, "svg"))
 
 
 def _fix_layout(figure: Figure) -> None:
@@ -181,6 +174,36 @@ def shade(axes: Axes, shares: NDArray[np.float64], theme: Theme) -> None:
     edges = [np.arange(size + 1) - 0.5 for size in shares.shape[::-1]]
     axes.pcolormesh(*edges, shares, cmap=theme.colormap, vmin=0, vmax=1)
     axes.invert_yaxis()
+
+
+def numbers(
+    axes: Axes, places_N2: ArrayLike, texts: Sequence[str], colours: Sequence[str], size: float
+) -> PathCollection:
+    """Numbers centred on points of the axes, as outlines: hundreds of texts are slow to lay out and to draw.
+
+    Args:
+        axes: where.
+        places_N2: float (N, 2), in the axes' units.
+        texts, colours: N each.
+        size: of the font, points.
+    """
+    found = PathCollection(
+        [outline(text, size) for text in texts], offsets=places_N2, offset_transform=axes.transData, facecolors=colours,
+        linewidths=0,
+    )  # fmt: skip
+    found.set_transform(axes.figure.dpi_scale_trans)
+    found.set_in_layout(False)
+    axes.add_collection(found, autolim=False)
+    return found
+
+
+@functools.cache
+def outline(text: str, size: float) -> OutlinePath:
+    """A text's outline around its middle, inches."""
+    path = TextPath((0, 0), text, size=size)
+    box = path.get_extents()
+    middle = [(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2]
+    return OutlinePath((path.vertices - middle) / 72, path.codes)
 
 
 def label_cells(

@@ -57,8 +57,8 @@ class Effects(Section):
             "faces against each occluder with networks trained on bare faces, and training under an occluder (or a "
             "mixture) against training on bare faces. Holm’s correction runs within it; other rows are exploratory and "
             "uncorrected. A contrast is equivalent when the difference is shown to be below "
-            f"{_size(self.core.margin)} points either way, the margin set for this report; it is undecided when "
-            "neither that nor a difference is shown.")]  # fmt: skip
+            f"{_size(self.core.margin)} points either way, the margin set for this report; where neither that nor a "
+            f"difference is shown, it is {_UNSHOWN}.")]  # fmt: skip
 
     def block_parts(self, block: Block) -> list[Any]:
         rows = self.of("effects", block)
@@ -103,10 +103,10 @@ class Effects(Section):
             "the contrasts of a family, which are taken to spread alike; those that share networks count less (Box, "
             "1954). With one training it speaks of other faces only.",
         ), (
-            "Equivalent, undecided, detectable",
-            "Equivalent: two one-sided t tests against the margin (Schuirmann, 1987), Holm-corrected in the primary "
-            "family. Detectable: the smallest true difference that a test at .05 finds in 80 % of such studies (Bloom, "
-            "1995).",
+            "Effect shown, equivalent, detectable",
+            "Shown: p (Holm) below .05. Equivalent: two one-sided t tests against the margin (Schuirmann, 1987), "
+            "Holm-corrected in the primary family. Detectable: the smallest true difference that a test at .05 finds "
+            "in 80 % of such studies (Bloom, 1995).",
         )]  # fmt: skip
 
 
@@ -242,7 +242,7 @@ def _how_sure(rows: list[dict[str, Any]], matrix: pd.DataFrame, margin: float) -
     return " ".join([*parts, f"{basis}."])
 
 
-_SHOWN = "shown"
+_SHOWN, _UNSHOWN = "shown", "not shown to be more than chance"
 
 
 def _verdict(row: dict[str, Any], margin: float) -> str:
@@ -250,7 +250,7 @@ def _verdict(row: dict[str, Any], margin: float) -> str:
         return _SHOWN
     if row["p_equivalent_holm"] < ALPHA:
         return f"equivalent within {_size(margin)} points"
-    return "not shown to be more than chance"
+    return _UNSHOWN
 
 
 def _question(row: dict[str, Any]) -> tuple[str, str]:
@@ -259,11 +259,11 @@ def _question(row: dict[str, Any]) -> tuple[str, str]:
         name: condition_phrase(value) for name, value in row.items() if name.startswith(("train_", "test_"))
     }
     if row["kind"] == "cover":
-        return f"{named['test_first']} → {named['test_second']}", f"trained on {named['train_first']}"
-    where = (
-        f"tested on {named['test_first']}" if row["kind"] == "train" else "each trained and tested on its own"
-    )
-    return f"{named['train_first']} → {named['train_second']}", where
+        return f"test: {named['test_first']} → {named['test_second']}", f"trained on {named['train_first']}"
+    trained = f"{named['train_first']} → {named['train_second']}"
+    if row["kind"] == "train":
+        return f"training: {trained}", f"tested on {named['test_first']}"
+    return trained, "each trained and tested on its own"
 
 
 def effects_grid(effects: pd.DataFrame) -> Grid:

@@ -10,18 +10,11 @@ import numpy as np
 import pandas as pd
 
 from occlufer.analysis.core.cells import BOOTSTRAP_SEED, by_cell, people_of
+from occlufer.analysis.core.intervals import accuracy_interval, difference, interval, recall_interval
 from occlufer.analysis.core.metrics import accuracy_of, f1_macro_of, records
 from occlufer.analysis.core.scored import ScoredRun
 from occlufer.analysis.core.scores import sort_conditions
-from occlufer.analysis.core.statistics import (
-    Cell,
-    FaceBootstrap,
-    Interval,
-    accuracy_interval,
-    interval,
-    percentile,
-    recall_interval,
-)
+from occlufer.analysis.core.statistics import FaceBootstrap, Interval
 from occlufer.analysis.core.study import Block
 from occlufer.analysis.core.words import condition_phrase, count, percent, points, signed
 from occlufer.analysis.sections.base import Section
@@ -62,7 +55,9 @@ class Elsewhere(Section):
         # Another seed than that of the study's own faces: the two samples of faces are independent.
         rng = np.random.default_rng(BOOTSTRAP_SEED + 1)
         faces = FaceBootstrap(parts[0]["label"], people_N=people_N, rng=rng, resamples=self.core.resamples)
-        cells = [faces.cell(part["prediction"]) for part in parts]
+        cells = {
+            run.training: faces.cell(part["prediction"]) for (run, _), part in zip(found, parts, strict=True)
+        }
         row: dict[str, Any] = asdict(block) | {
             "train": train, "other": other, "test": test, "n": len(parts[0]), "trainings": len(cells),
             "people": pd.NA if people_N is None else int(people_N.max()) + 1,
@@ -77,14 +72,15 @@ class Elsewhere(Section):
         runs = {run.run.name for run, _ in found}
         items = [item for item in self.core.every[block] if item.run.run.name in runs]
         own = by_cell(items).get((train, test))
-        gap = _gap(own, cells) if own else Interval(*(np.asarray(np.nan),) * 3)
+        # Other faces, drawn with another seed; the same trainings.
+        gap = difference(accuracy_of, own, cells) if own else Interval(*(np.asarray(np.nan),) * 3)
         return row | _columns("gap", gap)
 
     def opening(self) -> list[Any]:
         return [Text("The same networks on faces of other datasets. Gap: accuracy there minus accuracy on the "
                      "study’s own "
-                     "test faces under the same condition; both samples of faces are resampled "
-                     "independently.")]  # fmt: skip
+                     "test faces under the same condition; the samples of faces are resampled "
+                     "independently, the trainings together.")]  # fmt: skip
 
     def block_parts(self, block: Block) -> list[Any]:
         rows = self.of("elsewhere", block)
@@ -126,16 +122,6 @@ def evaluations(run: ScoredRun) -> Iterator[tuple[str, pd.DataFrame | str]]:
             yield path.parent.name, rows.astype({"label": "int64", "prediction": "int64"})
 
 
-def _gap(own: list[Cell], other: list[Cell]) -> Interval:
-    """Accuracy on the other faces minus that on the own ones; the resamples of both are independent."""
-    sides = [
-        (np.mean([accuracy_of(cell.observed_77) for cell in cells]),
-         np.mean([accuracy_of(cell.resampled_B77) for cell in cells], axis=0))
-        for cells in (own, other)
-    ]  # fmt: skip
-    return percentile(np.asarray(sides[1][0] - sides[0][0]), np.asarray(sides[1][1] - sides[0][1]))
-
-
 def _columns(name: str, found: Interval) -> dict[str, float]:
     return {name: float(found.value), f"{name}_low": float(found.low), f"{name}_high": float(found.high)}
 
@@ -160,5 +146,8 @@ def elsewhere_grid(rows: pd.DataFrame) -> Grid:
                  for name in EXPRESSIONS]  # fmt: skip
         lines.append(line)
     header = ["dataset", "trained on", "faces", "accuracy", "macro F1", "gap, points", *EXPRESSIONS]
-    caption = "Per cent with 95 % intervals over the faces (or people) of that dataset. From anger on: recall by class."
+    caption = (
+        "Per cent with 95 % intervals over the faces (or people) of that dataset and trainings. "
+        "From anger on: recall by class."
+    )
     return Grid(caption, header, lines, "elsewhere", heads=2)

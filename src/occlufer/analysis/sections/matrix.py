@@ -15,7 +15,7 @@ from occlufer.analysis.core.metrics import (
     STUDY_METRICS,
     records,
 )
-from occlufer.analysis.core.scores import BLOCK, scores_table
+from occlufer.analysis.core.scores import BLOCK, scores_table, sort_conditions
 from occlufer.analysis.core.study import Block, Study
 from occlufer.analysis.core.trainings import spread_words
 from occlufer.analysis.core.words import condition_phrase, percent
@@ -36,7 +36,8 @@ from occlufer.analysis.sections.parts import (
     Grid,
     bounds,
     fold_text,
-    resampled_words,
+    interval_words,
+    named,
     without_folds,
 )
 
@@ -148,7 +149,7 @@ def matrix_grid(matrix: pd.DataFrame, metric: str) -> Grid:
     if metric == "accuracy":
         baseline = f" Always answering the largest class: {percent(matrix['majority_accuracy'].iloc[0])}."
     caption = (
-        f"{name} in per cent: {spread_words(matrix)}; below, the 95 % interval over {resampled_words(matrix)}."
+        f"{name} in per cent: {spread_words(matrix)}; below, the 95 % bootstrap interval over {interval_words(matrix)}."
         f"{baseline}"
     )
     return Grid(caption, ["trained on", *map(condition_phrase, tests)], rows, "matrix", over="tested on")
@@ -171,8 +172,8 @@ def scores_grid(scores: pd.DataFrame) -> Grid:
     rows = []
     for _, row in scores.iterrows():
         line = [
-            Entry(row["train"], row["run"]),
-            Entry(row["test"]),
+            Entry(condition_phrase(row["train"]), row["run"]),
+            *named(row["test"]),
             Entry(str(row["seed"])),
             Entry(fold_text(row["fold"])),
         ]
@@ -185,14 +186,16 @@ def scores_grid(scores: pd.DataFrame) -> Grid:
     return Grid(caption, header, rows, "scores", heads=2)
 
 
-def fold_metrics(study: Study) -> pd.DataFrame:
+def fold_metrics(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
     """The eight metrics of study A at full precision, a row each training and test condition, settings not chosen too.
 
-    Columns: dataset, model, variant, setting, chosen, run, train, test, seed, fold, n, and `STUDY_METRICS`.
+    Columns: dataset, model, variant, setting, chosen, run, train, test, seed, fold, n, and `STUDY_METRICS`. `scores` is
+    `scores.scores_table` of the runs of the study.
     """
     chosen = {run.run.name: run for run in study.runs}
     settings = {run.run.name: run.setting for run in (*study.runs, *study.not_chosen)}
-    table = scores_table([*study.runs, *study.not_chosen])
+    others = scores_table(study.not_chosen)
+    table = sort_conditions(pd.concat([scores, others], ignore_index=True)) if len(others) else scores
     if not len(table):
         return table
     table = table.assign(setting=table["run"].map(settings), chosen=table["run"].isin(chosen))

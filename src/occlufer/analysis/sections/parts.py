@@ -113,6 +113,7 @@ class Drawing:
         least: pixels below which the page scrolls it instead of shrinking it.
         scale: its size on the page, of its size in print.
         on_page: False for one whose numbers stand in a table of the page: it is drawn for papers.
+        photo: whether it shows pictures, which stay as they are on a dark page.
     """
 
     kind: ClassVar[str] = "drawing"
@@ -123,6 +124,7 @@ class Drawing:
     least: int = 0
     scale: float = 1.25
     on_page: bool = True
+    photo: bool = False
 
 
 def named(*conditions: str) -> list[Entry]:
@@ -142,6 +144,11 @@ def resampled_words(matrix: pd.DataFrame) -> str:
     """What the intervals of one block resample: `210 test faces`, or `the 42 people of 210 test faces`."""
     faces, people = matrix["n"].iloc[0], matrix["people"].iloc[0]
     return f"{faces} test faces" if pd.isna(people) else f"the {people} people of {faces} test faces"
+
+
+def interval_words(matrix: pd.DataFrame) -> str:
+    """What the intervals of scores of one block are over: `210 test faces and the trainings`, or `... alone`."""
+    return resampled_words(matrix) + (" and the trainings" if matrix["trainings"].max() > 1 else " alone")
 
 
 def fold_text(fold: Any) -> str:

@@ -16,10 +16,11 @@ from occlufer.analysis.core.statistics import FaceBootstrap, percentile
 from occlufer.analysis.core.study import Block
 from occlufer.analysis.core.words import percent, points, signed
 from occlufer.analysis.sections.base import Section
-from occlufer.analysis.sections.parts import Details, Entry, Grid, Text, bounds
+from occlufer.analysis.sections.parts import Details, Entry, Grid, Text, bounds, named
 
 _TURNED = ((0, 15, "turned by less than 15°"), (15, 30, "15° to 30°"), (30, np.inf, "30° and more"))
-_SKIN = ((1, 3, "types I and II"), (3, 5, "types III and IV"), (5, 7, "types V and VI"))
+# Drawn faces have types with decimals.
+_SKIN = ((-np.inf, 2.5, "types I and II"), (2.5, 4.5, "types III and IV"), (4.5, np.inf, "types V and VI"))
 _OVERLAP = {
     "near_duplicate": (
         "near-duplicates of training or validation images",
@@ -155,7 +156,7 @@ def between_people(cell: Sequence[Counted], units_N: NDArray[np.int64]) -> dict[
 def people_grid(rows: pd.DataFrame) -> Grid:
     """Rows of the table of people."""
     lines = [
-        [Entry(row["train"]), Entry(row["test"]), Entry(str(row["people"])),
+        [*named(row["train"], row["test"]), Entry(str(row["people"])),
          *(Entry(percent(row[name])) for name in ("mean", "sd", "tenth", "least"))]
         for row in records(rows)
     ]  # fmt: skip
@@ -171,7 +172,7 @@ def people_grid(rows: pd.DataFrame) -> Grid:
 def groups_grid(rows: pd.DataFrame) -> Grid:
     """Rows of the table of groups that one fact makes."""
     lines = [
-        [Entry(row["train"]), Entry(row["test"]), Entry(row["group"]), Entry(str(row["n"])),
+        [*named(row["train"], row["test"]), Entry(row["group"]), Entry(str(row["n"])),
          Entry(percent(row["accuracy"]), bounds(row["accuracy_low"], row["accuracy_high"])),
          Entry(signed(row["gap"]), points(row["gap_low"], row["gap_high"]))]
         for row in records(rows)

@@ -14,9 +14,10 @@ from matplotlib.figure import Figure
 
 from occlufer.analysis.core.cells import Counted, by_cell, by_training, training_bootstrap
 from occlufer.analysis.core.conditions import condition_order
+from occlufer.analysis.core.intervals import difference, recall_interval
 from occlufer.analysis.core.metrics import recall_of, records
 from occlufer.analysis.core.scores import BLOCK
-from occlufer.analysis.core.statistics import difference, recall_interval, same_worst
+from occlufer.analysis.core.statistics import same_worst
 from occlufer.analysis.core.study import Block
 from occlufer.analysis.core.words import condition_phrase, joined, percent, points, sentence, signed
 from occlufer.analysis.sections.base import Section
@@ -35,7 +36,7 @@ from occlufer.analysis.sections.parts import (
     Entry,
     Grid,
     bounds,
-    resampled_words,
+    interval_words,
 )
 from occlufer.types import EXPRESSIONS
 
@@ -56,7 +57,7 @@ class Recall(Section):
         picture = Drawing(
             lambda theme: recall_figure(recall, theme), f"recall{self.core.suffix(block)}",
             "Dots with intervals: recall of each expression under each test condition; the tables hold the numbers.",
-            f"Recall by class. Bars are 95 % bootstrap intervals over {resampled_words(self.matrix(block))}.",
+            f"Recall by class. Bars are 95 % bootstrap intervals over {interval_words(self.matrix(block))}.",
             least=640,
         )  # fmt: skip
         first, *others = [recall_grid(recall, train) for train in condition_order(recall["train"])]
@@ -82,9 +83,12 @@ class Recall(Section):
                 ]
                 verb = "suffer" if len(falls) > 1 else "suffers"
                 stable = falls[0]["worst_two" if len(falls) > 1 else "worst_one"]
+                same = (
+                    "these are the two that fall most" if len(falls) > 1 else "it is the one that falls most"
+                )
                 sentences.append(
-                    f"{names} {verb} most on {condition_phrase(test)} (in {percent(stable)} of resamples): "
-                    f"recall falls {joined(parts)}."
+                    f"{names} {verb} most on {condition_phrase(test)}: recall falls {joined(parts)}; {same} in "
+                    f"{percent(stable)} of resamples of faces and trainings."
                 )
         return sentences
 
@@ -92,8 +96,8 @@ class Recall(Section):
 def recall_table(counted: dict[Block, list[Counted]]) -> pd.DataFrame:
     """Recall by class for each train and test condition, and its change from the uncovered face.
 
-    Trainings are averaged; `low`, `high` are 95 % intervals over test faces; `change` = recall here minus recall of the
-    same networks on the condition none, with a paired interval; empty where there is no none, or it is none itself.
+    Trainings are averaged; `low`, `high` are 95 % intervals over faces and trainings; `change` = recall here minus that
+    of the same networks on the condition none, with a paired interval; empty where there is no none, or it is none.
     `low`, `high` are exact at 0 and 1. `worst_one`, `worst_two`: share of resamples of faces and trainings in which the
     class (two classes) that falls most is the one (are the two) of this table.
     """
@@ -105,7 +109,7 @@ def recall_table(counted: dict[Block, list[Counted]]) -> pd.DataFrame:
             clean = grid.get((train, "none"))
             change = difference(recall_of, clean, cells) if clean and test != "none" else None
             stable = _stability(items, train, test) if change else {"worst_one": np.nan, "worst_two": np.nan}
-            faces = cells[0].observed_77.sum(axis=1)
+            faces = next(iter(cells.values())).observed_77.sum(axis=1)
             for place, name in enumerate(EXPRESSIONS):
                 row = asdict(block) | {"train": train, "test": test, "expression": name, "n": int(faces[place]),
                        "trainings": len(cells), "recall": recall.value[place], "low": recall.low[place],

@@ -13,9 +13,11 @@ from matplotlib.figure import Figure
 
 from occlufer.analysis.core.cells import Counted
 from occlufer.analysis.core.conditions import condition_order, dial, dial_lines
+from occlufer.analysis.core.intervals import accuracy_interval, interval, recall_interval
 from occlufer.analysis.core.metrics import f1_macro_of, informedness_of, records
-from occlufer.analysis.core.statistics import accuracy_interval, interval, recall_interval
+from occlufer.analysis.core.statistics import Cell
 from occlufer.analysis.core.study import Block
+from occlufer.analysis.core.trainings import Training
 from occlufer.analysis.core.words import condition_phrase, percent
 from occlufer.analysis.sections.base import Section
 from occlufer.analysis.sections.drawing import (
@@ -34,7 +36,8 @@ from occlufer.analysis.sections.parts import (
     Grid,
     Text,
     bounds,
-    resampled_words,
+    interval_words,
+    named,
 )
 from occlufer.types import EXPRESSIONS
 
@@ -61,7 +64,7 @@ class Severity(Section):
         picture = Drawing(
             lambda theme: severity_figure(rows, theme), f"severity{self.core.suffix(block)}",
             "Lines of accuracy against the covered share of the face; the table below holds the same numbers.",
-            f"Accuracy against the covered share. Bars are 95 % bootstrap intervals over {resampled_words(matrix)}; "
+            f"Accuracy against the covered share. Bars are 95 % bootstrap intervals over {interval_words(matrix)}; "
             "dotted: always answering the largest class.",
         )  # fmt: skip
         grid = severity_grid(rows)
@@ -81,7 +84,7 @@ def severity_table(counted: dict[Block, list[Counted]]) -> pd.DataFrame:
 
     `none` is place 0 of every dial. Columns: the block, train, occluder, test, severity (the place, 0..1),
     covered_share (mean over the test faces as measured), n, trainings, majority_accuracy, and accuracy, f1_macro and
-    recall_<expression>, each with 95 % intervals over test faces (or people) as _low and _high.
+    recall_<expression>, each with 95 % intervals over faces (or people) and trainings as _low and _high.
     """
     rows: list[dict[str, Any]] = []
     for block, items in counted.items():
@@ -112,7 +115,7 @@ def chance_table(counted: dict[Block, list[Counted]]) -> pd.DataFrame:
             for occluder, tests in dial_lines(item.test for item in trained).items():
                 places = [[item for item in trained if item.test == test] for test in tests]
                 shares = [_covered(place) for place in places]
-                found = [interval(informedness_of, [item.cell for item in place]) for place in places]
+                found = [interval(informedness_of, _cells(place)) for place in places]
                 order = np.argsort(shares, kind="stable")
                 for place, name in enumerate(EXPRESSIONS):
                     above = [bool(found[index].low[place] > 0) for index in order]
@@ -129,14 +132,18 @@ def chance_table(counted: dict[Block, list[Counted]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _cells(items: list[Counted]) -> dict[Training, Cell]:
+    return {item.training: item.cell for item in items}
+
+
 def _covered(items: list[Counted]) -> float:
     """Mean covered share of the test faces, as measured."""
     return float(np.mean([item.run.rows(item.test)["covered_share"].mean() for item in items]))
 
 
 def _row(items: list[Counted], test: str) -> dict[str, Any]:
-    cells = [item.cell for item in items]
-    faces = cells[0].observed_77.sum(axis=1)
+    cells = _cells(items)
+    faces = items[0].cell.observed_77.sum(axis=1)
     row: dict[str, Any] = {
         "test": test, "severity": 0.0 if test == "none" else dial(test)[1], "covered_share": _covered(items),
         "n": int(faces.sum()), "trainings": len(cells), "majority_accuracy": float(faces.max() / faces.sum()),
@@ -199,7 +206,7 @@ def _line(axes: Axes, rows: pd.DataFrame, label: str, place: int, theme: Theme) 
 def chance_grid(chance: pd.DataFrame) -> Grid:
     """Until which covered share each expression is recognised."""
     lines = [
-        [Entry(row["train"]), Entry(row["occluder"]), Entry(row["expression"]),
+        [*named(row["train"]), Entry(row["occluder"]), Entry(row["expression"]),
          Entry("–" if math.isnan(row["above_until"]) else percent(row["above_until"])),
          Entry("never" if math.isnan(row["chance_from"]) else percent(row["chance_from"])),
          Entry(percent(row["informedness"]), bounds(row["informedness_low"], row["informedness_high"]))]
@@ -215,7 +222,7 @@ def chance_grid(chance: pd.DataFrame) -> Grid:
     ]
     caption = (
         "Covered shares measured along the dial. Above chance: recall exceeds the rate at which faces of other classes "
-        "get this answer, by the 95 % interval over test faces; last column: that excess at the end of the dial."
+        "get this answer, by the 95 % interval over faces and trainings; last column: that excess at the dial's end."
     )
     return Grid(caption, header, lines, "chance", heads=3)
 
@@ -226,7 +233,7 @@ def severity_grid(severity: pd.DataFrame) -> Grid:
     for row in records(severity):
         place = "" if row["test"] == "none" else f"dial at {row['severity']:g}"
         line = [
-            Entry(row["train"]),
+            *named(row["train"]),
             Entry(row["occluder"]),
             Entry(row["test"], place),
             Entry(percent(row["covered_share"])),
