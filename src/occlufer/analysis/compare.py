@@ -16,7 +16,7 @@ from occlufer.analysis.core.metrics import accuracy_of, records
 from occlufer.analysis.core.scores import intervals_table, matrix_table, scores_table
 from occlufer.analysis.core.statistics import RESAMPLES, FaceBootstrap, TrainingBootstrap, percentile
 from occlufer.analysis.core.study import Block, ScoredRun, Study, cut_to, load_study
-from occlufer.analysis.core.words import count, points, signed
+from occlufer.analysis.core.words import condition_phrase, count, points, signed
 from occlufer.analysis.report import environment, write_csv
 from occlufer.analysis.sections.matrix import matrix_grid
 from occlufer.analysis.sections.parts import Entry, Grid, named
@@ -66,7 +66,7 @@ def write_comparison(folders: Sequence[Path], output: Path) -> Path:
         for item in study.left_out
     ]
     page = environment().get_template("compare.html.j2").render(
-        title=" beside ".join(study.name for study in studies), matrices=matrices, notes=notes,
+        title=" beside ".join(study.name for study in studies), answers=answers(table), matrices=matrices, notes=notes,
         grid=comparison_grid(table, arms[0].name, [arm.name for arm in arms[1:]]) if len(table) else None,
     )  # fmt: skip
     write_text(output / "compare.html", page)
@@ -177,6 +177,26 @@ def _matrix(arm: Arm) -> pd.DataFrame:
     matrix = matrix_table(scores_table([replace(run, block=arm.block) for run in runs.values()]))
     intervals = intervals_table({arm.block: list(arm.counted)})
     return matrix.merge(intervals, how="left", on=[*Block.__slots__, "train", "test"])
+
+
+def answers(table: pd.DataFrame) -> list[str]:
+    """A sentence on each other study: in how many cells it differs from the first one, and where most."""
+    found = []
+    for second, cells in table.groupby("second", sort=False):
+        beyond = cells[(cells["low"] > 0) | (cells["high"] < 0)]
+        text = (
+            f"{second} differs from {cells['first'].iloc[0]} in {len(beyond)} of {count(len(cells), 'cell')}"
+        )
+        if len(beyond):
+            row = max(records(beyond), key=lambda row: abs(float(row["difference"])))
+            text += (
+                f", most on {condition_phrase(row['test'])} after training on {condition_phrase(row['train'])}: "
+                f"{signed(row['difference'])} points (95 % interval {points(row['low'], row['high'])})"
+            )
+        one = min(cells["trainings_first"].min(), cells["trainings_second"].min()) == 1
+        text += ". A cell differs where its interval, by itself, lies beyond 0"
+        found.append(text + ("; one training says nothing of others." if one else "."))
+    return found
 
 
 def comparison_grid(table: pd.DataFrame, first: str, others: Sequence[str]) -> Grid:

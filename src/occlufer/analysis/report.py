@@ -262,7 +262,8 @@ def _terms(study: Study, sections: list[Section], tables: dict[str, pd.DataFrame
          "bootstrap, 1000 resamples with a fixed seed (Efron & Tibshirani, 1993), of the faces and, independently of "
          "them, of the trainings (seeds, folds): the pigeonhole bootstrap (Owen, Annals of Applied Statistics 1, "
          "2007). How much a score would move with other test faces and other trainings. With one training it speaks "
-         "of other faces alone; two or three trainings say little of others, and the interval is too narrow. Changes "
+         "of other faces alone; two or three trainings say little of others, and the interval is too narrow. Each "
+         "interval holds by itself, however many there are. Changes "
          f"in these tables are paired: both sides see the same resampled faces and trainings. {resampled}"),
         ("95 % intervals of differences", "What an occluder costs, what a training wins back, retention, recovery, "
          "price, and occluders against boxes of equal area: t intervals over faces (or people) and trainings, whose "

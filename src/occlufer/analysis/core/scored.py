@@ -89,7 +89,8 @@ class ScoredRun:
 
     def rows(self, condition: str) -> pd.DataFrame:
         """The rows of one condition, by key."""
-        return self.predictions.iloc[self._found().get(condition, slice(0))]
+        rows: pd.DataFrame = self.predictions.iloc[self._found().get(condition, slice(0))]
+        return rows
 
     def _found(self) -> dict[str, Any]:
         """Condition -> which rows it has: a slice, which copies nothing, where they follow each other."""

@@ -195,7 +195,7 @@ def _mean(times_BR: NDArray[np.float64], values_RB: NDArray[np.float64]) -> NDAr
         if whole
         else np.einsum("br,rb...->b...", times_BR, known_RB.astype(np.float64))
     )
-    return np.divide(sums_B, counts_B, out=np.full_like(sums_B, np.nan), where=counts_B > 0)
+    return np.asarray(np.divide(sums_B, counts_B, out=np.full_like(sums_B, np.nan), where=counts_B > 0))
 
 
 def exact_at_ends(found: Interval, trials: ArrayLike) -> Interval:
