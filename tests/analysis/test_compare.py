@@ -45,6 +45,7 @@ def test_differences_are_those_of_the_prediction_rows(tmp_path: Path) -> None:
         assert row.low <= row.difference <= row.high
         assert f"{100 * row.accuracy_second:.1f}" in page
     assert "All studies meet the same faces" in page
+    assert page.count("Behind it:") == 1
     beyond = table[(table["low"] > 0) | (table["high"] < 0)]
     most = beyond.loc[beyond["difference"].abs().idxmax()]
     assert f"better differs from plain in {len(beyond)} of 4 cells, most on " in page

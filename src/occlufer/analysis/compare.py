@@ -58,7 +58,8 @@ def write_comparison(folders: Sequence[Path], output: Path) -> Path:
     arms = make_arms(studies)
     table = comparison_table(arms)
     write_csv(table, output / "tables" / "compare.csv")
-    matrices = [(arm.name, matrix_grid(_matrix(arm), "accuracy")) for arm in arms]
+    # Without a link: a study's own matrix, in its own folder, is not cut down to the shared faces.
+    matrices = [(arm.name, replace(matrix_grid(_matrix(arm), "accuracy"), csv="")) for arm in arms]
     notes = [f"{study.name}: {text}" for study in studies for text in study.warnings]
     notes += [
         f"{study.name}: {item.name} is left out. {item.reason}"

@@ -32,6 +32,7 @@ class Grid:
     """A table of the page.
 
     The first `heads` columns name the row; the others hold numbers unless in `words`, under the common title `over`.
+    `csv` names the table behind it; empty: there is none.
     """
 
     kind: ClassVar[str] = "table"
