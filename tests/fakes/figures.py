@@ -11,13 +11,12 @@ _HEADS = {"svg": b"<?xml", "pdf": b"%PDF", "png": b"\x89PNG"}
 
 
 def undrawn(patch: pytest.MonkeyPatch, *but: str) -> None:
-    """Figures are made and their files written, without pictures in them; light ones of the kinds `but` are real."""
+    """Figures are made and their files written, without pictures in them; those of the kinds `but` are real."""
     real = drawing._render
 
     def render(figure: Figure, kind: str) -> bytes:
         return real(figure, kind) if kind in but else _HEADS[kind]
 
     patch.setattr(drawing, "_render", render)
-    patch.setattr(drawing, "data_uri", lambda figure: drawing.svg_uri(_HEADS["svg"]))
     if not but:
         patch.setattr(drawing, "_fix_layout", lambda figure: None)
