@@ -13,13 +13,12 @@ import cv2
 import numpy as np
 
 from occlufer.occlusion.grid import node_count, node_places, spread
+from occlufer.occlusion.light import GREY
 from occlufer.occlusion.tone import Look
 from occlufer.occlusion.warp import Floats, InverseMap
 from occlufer.types import FloatArray, UInt8Array
 
-_GAIN_ONE = 160.0  # the number that stands for an unchanged brightness in an 8-bit field of gains
 _TO_UNIT = np.float32(1 / 255)
-_GAINS = 0.5 * _GAIN_ONE, 1.5 * _GAIN_ONE
 _OUTLINE = 0.62  # pixels by which OpenCV grows a polygon, as it paints the outline too
 _MOST_BLUR = 4  # pixels of sigma, in a level of the pyramid
 _IDENTITY = np.eye(3, dtype=np.float32)
@@ -151,18 +150,20 @@ def overlay(
     if box is None:
         return image, alpha
     x0, y0, x1, y1 = box
-    picture, light = _warp(template, placement, look, box)
+    picture = _warp(template, placement, look, box)
     cover = cv2.extractChannel(picture, 3)
     colour = _coloured(picture, cover, look, template.tone)
-    gain = look.brightness / (_GAIN_ONE if look.uneven else 255.0)
+    light = None if look.light is None else look.light.over(box)
+    gain = look.brightness / 255 if look.light is None else look.light.unit
     inside = _inside(placement, box)
     if inside is not None:
         cover = cv2.multiply(cover, inside, cover, 1 / 255)
-        light = inside if light is None else cv2.multiply(light, inside, light, 1 / 255)
+        shown = inside if colour.ndim == 2 else _three_channels(inside)
+        light = shown if light is None else cv2.multiply(light, shown, light, 1 / 255)
     if light is None:
         colour = cv2.convertScaleAbs(colour, colour, look.brightness)
     else:
-        colour = cv2.multiply(colour, light if colour.ndim == 2 else _three_channels(light), colour, gain)
+        colour = cv2.multiply(colour, light, colour, gain)
     # The lesser of both keeps it premultiplied: nothing is added where alpha is 0.
     cover_3 = _three_channels(cover)
     colour = _three_channels(cv2.min(colour, cover)) if colour.ndim == 2 else cv2.min(colour, cover_3, colour)
@@ -200,7 +201,7 @@ def _coloured(picture: Any, cover: Any, look: Look, tone: float) -> Any:
     """
     contrasted = abs(look.contrast - 1.0) > 0.02
     lift = (1 - look.contrast) * tone / 255
-    if look.saturation < 0.01:
+    if look.saturation < GREY:
         colour = cv2.cvtColor(picture, cv2.COLOR_RGBA2GRAY)
         return cv2.addWeighted(colour, look.contrast, cover, lift, 0) if contrasted else colour
     colour = cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB)
@@ -211,30 +212,25 @@ def _coloured(picture: Any, cover: Any, look: Look, tone: float) -> Any:
 
 def _three_channels(layer: Any) -> Any:
     """One layer (h, w) as three equal channels (h, w, 3)."""
-    return cv2.merge((layer, layer, layer))
+    return cv2.cvtColor(layer, cv2.COLOR_GRAY2RGB)
 
 
-def _warp(template: Template, placement: Placement, look: Look, box: Box) -> tuple[Any, Any]:
-    """The template as it appears in `box`, uint8 (h, w, 4), and the light's gain on it, uint8 (h, w) if uneven."""
+def _warp(template: Template, placement: Placement, look: Look, box: Box) -> Any:
+    """The template as it appears in `box`, uint8 (h, w, 4)."""
     x0, y0, x1, y1 = box
     height, width, spacing = y1 - y0, x1 - x0, placement.node_spacing
     rows, columns = node_count(height, spacing), node_count(width, spacing)
     nodes = node_places((height, width), (rows, columns)) + np.array((x0, y0))
-    level, fields = _fields(template, placement, look, placement.inverse(nodes))
-    grid = np.ascontiguousarray(fields.reshape(rows, columns, -1).transpose(0, 2, 1), dtype=np.float32)
+    level, places = _places(template, placement, look, placement.inverse(nodes))
+    grid = np.ascontiguousarray(places.reshape(rows, columns, -1).transpose(0, 2, 1), dtype=np.float32)
     full = spread(grid, (height, width))
-    warped = cv2.remap(level, full[:, 0], full[:, 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    return warped, cv2.convertScaleAbs(full[:, 2]) if look.uneven else None
+    return cv2.remap(level, full[:, 0], full[:, 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
 
 
-def _fields(
+def _places(
     template: Template, placement: Placement, look: Look, canonical_P2: Floats
 ) -> tuple[UInt8Array, Floats]:
-    """What changes from node to node.
-
-    Returns:
-        The picture to read, and for each node (P, 2 or 3): x and y in it, and the light's gain if uneven.
-    """
+    """The picture to read, and for each node (P, 2) the x and y in it."""
     severity = max(placement.severity, _LEAST_SEVERITY)
     density = max(placement.pixels_per_unit * math.sqrt(severity), 1e-3)
     octave = math.ceil(math.log2(template.resolution / density) - _FINEST_MINIFICATION)
@@ -243,15 +239,9 @@ def _fields(
     picture, border = template.softened(level, look.blur * scale / density)
     lifted = placement.kept_y * (1 - 1 / severity)  # compressed towards the height that is kept
     across = -scale if template.mirrored else scale
-    rows = [(across, 0.0, border - x * scale), (0.0, scale / severity, border + (lifted - y) * scale)]
-    if look.uneven:
-        right, down = look.slope
-        rows.append((_GAIN_ONE * right, _GAIN_ONE * down / severity, _GAIN_ONE * (1 + down * lifted)))
-    fields: Any = cv2.transform(canonical_P2[:, None], np.array(rows))[:, 0]
-    if look.uneven:
-        gain = fields[:, 2]
-        np.minimum(np.maximum(gain, _GAINS[0], out=gain), _GAINS[1], out=gain)
-    return picture, fields
+    matrix = np.array(
+        ((across, 0.0, border - x * scale), (0.0, scale / severity, border + (lifted - y) * scale))
+    )
 
 
 def _inside(placement: Placement, box: Box) -> Any:

@@ -11,29 +11,20 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from occlufer.landmarks import topology
+from occlufer.occlusion.light import SKIN, Light, read_light
 from occlufer.types import FloatArray, UInt8Array
 
-# Bare skin, well inside the outline.
-_SKIN = (
-    50, 280, 101, 330, 118, 347, 205, 425, 187, 411, 207, 427, 151, 9, 108, 337, 69, 299, 104, 333, 5, 195, 4,
-    36, 266, 206, 426, 214, 434, 210, 430, 200, 199, 18, 135, 364,
-)  # fmt: skip
-_PROBES = np.array(
-    [*_SKIN, *range(0, 468, 7)]
-)  # those after the skin add eyes, brows and lips, for the contrast
-_REGRESSORS = np.column_stack([np.ones(len(_SKIN)), topology.mean_mesh()[np.array(_SKIN), :2]])
-# Rows that turn the brightness of the probes into its slope across and down the skin, and its mean on skin and overall.
-_SUMS = np.zeros((4, len(_PROBES)), np.float32)
-_SUMS[:2, : len(_SKIN)] = np.linalg.pinv(_REGRESSORS)[1:]
-_SUMS[2, : len(_SKIN)] = 1 / len(_SKIN)
-_SUMS[3] = 1 / len(_PROBES)
+# After the skin: eyes, brows and lips, too, for the contrast.
+_PROBES = 3 * np.array([*SKIN, *range(0, 468, 7)])[:, None, None] + np.arange(
+    2
+)  # x and y in the flat landmarks
+_MEAN = np.full(len(_PROBES), 1 / len(_PROBES), np.float32)
 # Columns that turn a colour into its brightness and the differences of its channels. Chroma means the largest of the
 # differences here, which is half the sum of their absolute values.
 _LAYERS = np.array([[0.299, 1, 0, -1], [0.587, -1, 1, 0], [0.114, 0, -1, 1]], np.float32)
-_USUAL_BRIGHTNESS = 140.0
 _USUAL_CONTRAST = 0.16
-_FEATURES = np.array([33, 263, 61, 291, 10, 152])
+_FEATURES = 3 * np.array([33, 263, 61, 291, 10, 152]) + np.array([[0], [1]])  # x and y in the flat landmarks
+_SHARP = 0.46  # near over far differences of a face from which artwork needs no softening
 _HALF = np.float32(0.5)
 
 
@@ -42,23 +33,18 @@ class Look:
     """What is done to a template before it is pasted.
 
     Attributes:
-        brightness: factor on the template.
-        slope: (x, y) change of brightness per canonical unit, relative; 0 at the canonical origin, at most half.
+        brightness: factor on the template, where `light` is None.
+        light: what the light of the photo does to the template, its brightness included.
         contrast: factor on the template's own contrast.
         saturation: 0 makes the template grey, 1 leaves its colours.
         blur: sigma in pixels of the image.
     """
 
     brightness: float = 1.0
-    slope: tuple[float, float] = (0.0, 0.0)
+    light: Light | None = None
     contrast: float = 1.0
     saturation: float = 1.0
     blur: float = 0.0
-
-    @property
-    def uneven(self) -> bool:
-        """Whether the light comes from a side."""
-        return self.slope != (0.0, 0.0)
 
 
 def measure_look(image_HWC: UInt8Array, landmarks_N3: FloatArray, *, brightness: float = 1.0) -> Look:
@@ -67,19 +53,18 @@ def measure_look(image_HWC: UInt8Array, landmarks_N3: FloatArray, *, brightness:
     `brightness` is a further factor on the template's own. Brightness follows the skin only partly, so that a white
     mask on dark skin stays a white mask.
     """
-    probes = landmarks_N3.take(_PROBES, 0)[:, None, :2] - _HALF
+    probes = landmarks_N3.take(_PROBES) - _HALF
     pixels = cv2.remap(image_HWC, probes, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
     layers = pixels[:, 0].astype(np.float32) @ _LAYERS
     luma = layers[:, 0]
-    right, down, mean, all_mean = (_SUMS @ luma).tolist()
-    mean += 1.0
-    spread = math.sqrt(max(float(luma @ luma) / len(luma) - all_mean**2, 0.0)) / mean
+    mean = float(_MEAN @ luma)
+    spread = math.sqrt(max(float(luma @ luma) / len(luma) - mean**2, 0.0)) / (mean + 1.0)
     chroma = cv2.norm(layers[:, 1:], cv2.NORM_L1) / (2 * len(luma))
+    saturation = _clamp((chroma - 1.5) / 12.0, 0.0, 1.0)
     return Look(
-        brightness=brightness * _clamp((mean / _USUAL_BRIGHTNESS) ** 0.55, 0.3, 1.12),
-        slope=(_clamp(0.6 * right / mean, -0.4, 0.4), _clamp(0.6 * down / mean, -0.4, 0.4)),
+        light=read_light(pixels[: len(SKIN), 0], landmarks_N3, brightness=brightness, colour=saturation),
         contrast=_clamp((spread / _USUAL_CONTRAST) ** 0.3, 0.75, 1.15),
-        saturation=_clamp((chroma - 1.5) / 12.0, 0.0, 1.0),
+        saturation=saturation,
         blur=_blur(image_HWC, landmarks_N3),
     )
 
@@ -98,11 +83,11 @@ def _blur(image_HWC: UInt8Array, landmarks_N3: FloatArray) -> float:
     height, width = image_HWC.shape[:2]
     if min(height, width) < 8:
         return 0.0
-    xs, ys, _ = zip(*landmarks_N3.take(_FEATURES, 0).tolist(), strict=True)
-    x0, y0 = int(_clamp(min(xs), 0, width - 8)), int(_clamp(min(ys), 0, height - 8))
-    x1, y1 = int(_clamp(max(xs), x0 + 8, width)), int(_clamp(max(ys), y0 + 8, height))
+    (xx, yy) = landmarks_N3.take(_FEATURES).tolist()
+    x0, y0 = int(_clamp(min(xx), 0, width - 8)), int(_clamp(min(yy), 0, height - 8))
+    x1, y1 = int(_clamp(max(xx), x0 + 8, width)), int(_clamp(max(yy), y0 + 8, height))
     rows = np.ascontiguousarray(image_HWC[y0 : y1 : max(1, (y1 - y0) // 24), x0:x1, 1])
     lines, length = rows.shape
     near = cv2.norm(rows[:, 1:], rows[:, :-1], cv2.NORM_L1) / (lines * (length - 1))
     far = cv2.norm(rows[:, 4:], rows[:, :-4], cv2.NORM_L1) / (lines * (length - 4)) + 1e-3
-    return _clamp((0.42 - near / far) / 0.12, 0.0, 1.0) * 1.2
+    return _clamp(_SHARP - near / far, 0.0, 0.12) * 10.0
