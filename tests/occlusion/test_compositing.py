@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from occlufer.occlusion.compositing import Placement, Template, overlay, polygon_mask
+from occlufer.occlusion.light import Light
 from occlufer.occlusion.tone import Look
 
 _PLAIN = np.full((60, 60, 3), 100, np.uint8)
@@ -83,16 +84,11 @@ def test_a_colour_becomes_grey_with_the_saturation():
     assert spreads[2] == 180
 
 
-def test_light_from_a_side_is_even_in_the_middle_and_bounded():
-    placed = Placement(
-        inverse=lambda points: (points - 30.0) / 30.0, box=(0, 0, 60, 60), pixels_per_unit=30.0
-    )
+def test_light_falls_where_its_nodes_lie():
+    """Factors of 1/2, 1 and 2 at columns 10, 30 and 50; beyond the outer ones they stay."""
+    gains = np.repeat(np.array([[51, 102, 204]], np.uint8), 2, 0)
+    light = Light(gains, 1 / 102, ((0.05, 0.0, -0.5), (0.0, 0.0, 0.0)))
     alpha = np.ones((60, 60), np.float32)
-    template = Template.from_straight(np.full((60, 60, 3), 100, np.float32), alpha, (-1.0, -1.0), 30.0)
-    image = overlay(_PLAIN, template, placed, Look(slope=(0.4, 0.0)))[0][30, :, 0].astype(int)
-    assert image[30] == pytest.approx(100, abs=3)
-    assert image[58] == pytest.approx(138, abs=4)
-    assert image[2] == pytest.approx(63, abs=4)
-    steep = overlay(_PLAIN, template, placed, Look(slope=(5.0, 0.0)))[0][30, :, 0]
-    assert steep[2] == pytest.approx(50, abs=2)
-    assert steep[57] == pytest.approx(150, abs=2)
+    template = Template.from_straight(np.full((60, 60, 3), 100, np.float32), alpha, (0.0, 0.0), 1.0)
+    row = overlay(_PLAIN, template, _placed(), Look(light=light))[0][30, :, 0].astype(int)
+    np.testing.assert_allclose(row[[2, 20, 30, 40, 58]], [50, 75, 105, 150, 200], atol=6)

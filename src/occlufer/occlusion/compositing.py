@@ -154,6 +154,8 @@ def overlay(
     cover = cv2.extractChannel(picture, 3)
     colour = _coloured(picture, cover, look, template.tone)
     light = None if look.light is None else look.light.over(box)
+    if light is not None and light.ndim < colour.ndim:
+        light = _three_channels(light)
     gain = look.brightness / 255 if look.light is None else look.light.unit
     inside = _inside(placement, box)
     if inside is not None:
@@ -242,6 +244,8 @@ def _places(
     matrix = np.array(
         ((across, 0.0, border - x * scale), (0.0, scale / severity, border + (lifted - y) * scale))
     )
+    places: Any = cv2.transform(canonical_P2[:, None], matrix)
+    return picture, places[:, 0]
 
 
 def _inside(placement: Placement, box: Box) -> Any:

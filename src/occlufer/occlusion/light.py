@@ -24,7 +24,8 @@ GREY = 0.01
 """Colour (see `read_light`) below which a picture has none."""
 # How far a point's logarithm may lie from that of nose and cheeks, and then from a plane: hair, glasses, beards.
 _BOUNDS = 0.35, 0.25
-_ACROSS, _DOWN = (1.4, 1.1), 0.6  # shares that are followed: down the face, not all of it is light
+# Shares that are followed: at the eyes, which lie deep, and below the nose; and down the face, where not all is light.
+_ACROSS, _DOWN = (1.5, 1.0), 0.6
 _FINER, _FINER_REACH, _FINER_DOUBT = 1.0, 0.2, 0.5
 _SIDE_COLOUR = 0.6  # share of a change of colour over the face that is light: cheeks are red by themselves
 # Skin of this luma lights by 1; what another one has more or less is light in this share, and skin for the rest.
@@ -32,10 +33,10 @@ _USUAL, _FOLLOWED = math.log(140.0), 0.55
 _LEVELS = -1.2, 0.11  # logarithms of the least and greatest brightness
 _CAST = 0.75  # share of a skin's unusual colour that is light, the rest being the skin's own
 _MOST_CAST, _MOST_SHADE = 0.5, 0.9
-_WHITE, _WHITE_SHARE = math.log(1.12), 0.7  # factor from which white artwork would lose its folds
+_WHITE, _WHITE_SHARE = math.log(1.05), 0.8  # factor from which white artwork would lose its folds
 # Log red/green and blue/green of skin in white light, and how they grow as it darkens.
 _SKIN_COLOUR = (0.27, 0.10), (-0.17, -0.08)
-_SKIN_LEVEL = math.log(150.0)
+_SKIN_LEVEL, _BLEACHED = math.log(150.0), 2.5
 # Nodes of the gains, in canonical coordinates; the linear part stops growing where no skin is read.
 _NODES_X, _NODES_Y = np.linspace(-1.0, 1.0, 9), np.linspace(-0.8, 1.4, 9)
 _EYES_AND_NOSE = 0.1, 0.5  # canonical heights
@@ -128,13 +129,13 @@ def read_light(skin_P3: UInt8Array, landmarks_N3: FloatArray, *, brightness: flo
         values = np.add(smooth, away, out=away)
     shades = _FIELD @ values
     means = shades[-1].tolist()
-    shades = cv2.transform(shades[:-1, None], _mixing(means, colour))
-    np.minimum(np.maximum(shades, -_MOST_SHADE, out=shades), _MOST_SHADE, out=shades)
-    top = cv2.minMaxLoc(shades.reshape(-1))[1]
+    logs: Any = cv2.transform(shades[:-1, None], _mixing(means, colour))
+    np.minimum(np.maximum(logs, -_MOST_SHADE, out=logs), _MOST_SHADE, out=logs)
+    top = cv2.minMaxLoc(logs.reshape(-1))[1]
     # What white artwork would be lit beyond white is taken from the level, and not from the difference of the sides.
     level = math.log(brightness) + min(max(_FOLLOWED * (_luma(*means) - _USUAL), _LEVELS[0]), _LEVELS[1])
     level -= _WHITE_SHARE * max(level + top - _WHITE, 0.0)
-    gains = cv2.convertScaleAbs(cv2.exp(shades), alpha=255 * math.exp(-top))
+    gains: Any = cv2.convertScaleAbs(cv2.exp(logs), alpha=255 * math.exp(-top))
     return Light(
         gains.reshape(_GRID if colour < GREY else (*_GRID, 3)),
         math.exp(level + top) / 255,
@@ -154,7 +155,9 @@ def _mixing(means: list[float], colour: float) -> FloatArray:
     if colour < GREY:
         return _GREY_MIXING
     red, green, blue = means
-    dark = min(max(_SKIN_LEVEL - green, -0.5), 0.8)
+    dark = min(_SKIN_LEVEL - green, 0.8)
+    if dark < 0:  # very light: pale skin, or light that bleaches any skin
+        dark *= _BLEACHED
     (red_0, red_1), (blue_0, blue_1) = _SKIN_COLOUR
     share = _CAST * colour
     to_red = min(max(share * (red - green - red_0 - red_1 * dark), -_MOST_CAST), _MOST_CAST)
