@@ -11,6 +11,7 @@ with the box that makes it look at the whole image, as its network was trained o
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,17 @@ def main() -> None:
     parser.add_argument("--root", help="FER2013, as dataset.root")
     parser.add_argument("--cache", default="outputs/cache", help="as paths.cache")
     given = parser.parse_args()
-    if given.step == "draw":
-        draw(given.root, given.cache, given.file)
-    else:
+    if given.step == "score":
         score(given.file)
+        return
+    if not given.root:
+        parser.error("draw wants --root DIR")
+    from occlufer.types import OccluferError
+
+    try:
+        draw(given.root, given.cache, given.file)
+    except OccluferError as error:
+        sys.exit(f"Error: {error}")
 
 
 def draw(root: str, cache: str, file: Path) -> None:
