@@ -92,7 +92,7 @@ def kill_after_epochs(command: list[str], folder: Path, *, epochs: int) -> None:
     """Start a training and SIGKILL it and its children as soon as so many epochs have a checkpoint."""
     process = subprocess.Popen(command, cwd=folder, start_new_session=True, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600  # a machine may be busy
         while time.monotonic() < deadline and process.poll() is None:
             lasts = list(folder.glob("fer2013/*/checkpoints/last.ckpt"))
             if lasts and len(Run(lasts[0].parents[1]).history()) >= epochs:
