@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
-from occlufer.landmarks import topology
 from occlufer.landmarks.geometry import head_pose
 from occlufer.occlusion.band import half_width
 from occlufer.occlusion.compositing import Placement, Template
-from occlufer.occlusion.warp import Float64, Floats, InverseMap, strip
+from occlufer.occlusion.warp import Float64, Floats, strip
 from occlufer.occlusion.worn import Wear
 from occlufer.types import FloatArray
 
@@ -31,8 +29,10 @@ _EDGES = 0.84, 1.12  # least and greatest half width of a front
 _BEHIND = 1.5  # a strap is drawn as far as where it is behind any head
 _STRAP = 4  # points of the path at either end
 
-_BROWS, _EYES, _NOSTRILS = len(topology.BROWS), len(topology.EYES), len(topology.NOSTRILS)
-_KEPT = np.array(topology.BROWS + topology.EYES + topology.NOSTRILS)
+_BROWS = (70, 63, 105, 66, 107, 300, 293, 334, 296, 336)  # their upper rims
+_EYES = (144, 145, 153, 373, 374, 380)  # their lower rims
+_NOSTRILS = (20, 250, 60, 290, 75, 305, 98, 327)
+_FITTED = np.array(_BROWS + _EYES + _NOSTRILS)
 _ABOVE_BROWS, _BELOW_EYES, _ABOVE_NOSTRILS = 0.09, 0.10, 0.075
 _CORNERS = (
     0.6,
@@ -46,7 +46,8 @@ _HIDDEN = (
 )
 _STEEPEST = 0.7  # tangent of the angle by which a head is bent, as far as meshes can be trusted
 _LEAST_HEIGHT = 0.62
-_NODE_SHARE = 0.08
+_NODE_SHARE = 0.1
+_ANYWHERE = -math.inf, -math.inf, math.inf, math.inf  # the outline alone says where it is
 
 
 def depth(edge: float) -> float:
@@ -97,89 +98,86 @@ def place_headset(landmarks_N3: FloatArray, template: Template, wear: Wear) -> P
     place = axes[:, :2] @ np.array(wear.shift) + pose.origin[:2]
     (xx, xy, xz), (yx, yy, yz) = (np.array(((cosine, -sine), (sine, cosine))) @ axes).tolist()
     path = path_K2 @ np.array(((xx * size, yx * size), (xz, yz))) + place
-    bent = strip(_shortened(path, (xy, yy), _HIDDEN * pose.scale), u_K, (xy, yy))
+    bent = strip(_shortened(path.tolist(), (xy, yy), _HIDDEN * pose.scale), u_K, (xy, yy))
     tilt = (xz * xy + yz * yy) / (xy * xy + yy * yy + 1e-9)
-    kept = bent.inverse(landmarks_N3.take(_KEPT, 0)[:, :2].astype(np.float64))
-    kept[:_BROWS, 1] -= _CORNERS[1] * np.maximum(np.abs(kept[:_BROWS, 0]) - _CORNERS[0] * edge, 0.0)
-    levels = _levels(
-        kept[:, 1], template.body_y, wear.scale, min(max(tilt, -_STEEPEST), _STEEPEST), depth(edge)
-    )
-    reach = template.origin[1], template.origin[1] + template.levels[0].shape[0] / template.resolution
-    limit = bent.outline(levels.heights(reach), (levels.seen[1], levels.seen[4]), _CORNER)
-    low, high = limit.min(0).tolist(), limit.max(0).tolist()
+    fitted = bent.inverse(landmarks_N3.take(_FITTED, 0)[:, :2].astype(np.float64)).tolist()
+    (drawn_top, drawn_bottom), (above, below) = template.body_y, _reach(template)
+    levels = _levels(fitted, template.body_y, wear.scale, min(max(tilt, -_STEEPEST), _STEEPEST), edge)
+    top, bottom = float(levels[1]), float(levels[4])
+    drawn = _drawn(drawn_top, drawn_bottom)
+
+    def inverse(points_P2: Float64) -> Floats:
+        canonical = bent.inverse(points_P2)
+        canonical[:, 1] = np.interp(canonical[:, 1], levels, drawn)
+        return canonical
+
     return Placement(
-        inverse=levels.after(bent.inverse),
-        box=(low[0] - 1, low[1] - 1, high[0] + 1, high[1] + 1),
+        inverse=inverse,
+        box=_ANYWHERE,
         pixels_per_unit=pose.scale,
-        limit_P2=limit,
+        limit_P2=bent.outline(
+            (top + above - drawn_top, bottom + below - drawn_bottom), (top, bottom), _CORNER
+        ),
         node_spacing=_NODE_SHARE * pose.scale,
         severity=wear.severity,
         kept_y=template.body_y[0],
     )
 
 
-def _shortened(path_K2: Floats, down: tuple[float, float], least: float) -> list[list[float]]:
+def _shortened(path_K2: list[list[float]], down: tuple[float, float], least: float) -> list[list[float]]:
     """The path with a strap that is seen shorter by `least` pixels: no sliver of it stands beside a front."""
+    # Plain Python: for so few points numpy would take longer.
     length = math.hypot(*down) + 1e-9
-    along = (path_K2 @ np.array((down[1] / length, -down[0] / length))).tolist()
+    along = [(x * down[1] - y * down[0]) / length for x, y in path_K2]
+    last = len(along) - 1
     for sign, side, before, strap in (
-        (-1, _STRAP, _STRAP + 1, slice(0, _STRAP)),
-        (1, -_STRAP - 1, -_STRAP - 2, slice(len(along) - _STRAP, None)),
+        (-1, _STRAP, _STRAP + 1, range(_STRAP)),
+        (1, last - _STRAP, last - _STRAP - 1, range(last - _STRAP + 1, last + 1)),
     ):
-        seen = max(sign * at for at in along[strap]) - max(sign * along[side], sign * along[before])
+        seen = max(sign * along[at] for at in strap) - max(sign * along[side], sign * along[before])
         kept = max(seen - least, 0.0) / max(seen, 1e-9)
-        path_K2[strap] = path_K2[side] + kept * (path_K2[strap] - path_K2[side])
-    return path_K2.tolist()  # type: ignore[no-any-return]
+        x0, y0 = path_K2[side]
+        for at in strap:
+            x, y = path_K2[at]
+            path_K2[at] = [x0 + kept * (x - x0), y0 + kept * (y - y0)]
+    return path_K2
 
 
-@dataclass(frozen=True, slots=True)
-class _Levels:
-    """Which height of the drawing is seen at which height of the band; both increase, linear between.
-
-    Attributes:
-        seen: heights in the image, eye distances off the middle line: beyond, upper edge, inner end of the upper rim,
-            the same below in reverse, beyond.
-        drawn: the same in the drawing.
-    """
-
-    seen: tuple[float, ...]
-    drawn: tuple[float, ...]
-
-    def after(self, inverse: InverseMap) -> InverseMap:
-        """`inverse`, then from heights seen to heights drawn."""
-
-        def drawn(points_P2: Float64) -> Floats:
-            canonical = inverse(points_P2)
-            canonical[:, 1] = np.interp(canonical[:, 1], self.seen, self.drawn)
-            return canonical
-
-        return drawn
-
-    def heights(self, drawn: tuple[float, float]) -> tuple[float, float]:
-        """At which heights two of the drawing are seen."""
-        first, second = np.interp(drawn, self.drawn, self.seen).tolist()
-        return first, second
+def _reach(template: Template) -> tuple[float, float]:
+    """Canonical y of the drawing's upper and lower border."""
+    return template.origin[1], template.origin[1] + template.levels[0].shape[0] / template.resolution
 
 
-def _levels(kept: Floats, drawn: tuple[float, float], scale: float, tilt: float, away: float) -> _Levels:
-    """Where the front's edges are seen.
+def _levels(
+    fitted: list[list[float]], front: tuple[float, float], scale: float, tilt: float, edge: float
+) -> Float64:
+    """Heights off the band's middle line at which parts of the drawing are seen, eye distances.
 
     Args:
-        kept: heights of the points of brows, eyes and nostrils off the band's middle line, eye distances.
-        drawn: canonical y of the front's upper and lower edge.
+        fitted: `_FITTED` as coordinate along the band and height off its middle line, eye distances.
+        front: canonical y of the front's upper and lower edge in the drawing.
         scale: size relative to the drawn one.
         tilt: how much lower in the image a point is seen for each unit that it lies further back.
-        away: how far the front lies before the eyes.
+        edge: half width of the front.
+
+    Returns:
+        A unit above the upper edge, the edge, the inner end of its rim, the same below in reverse; see `_drawn`.
     """
-    brows, eyes, nostrils = kept[:_BROWS], kept[_BROWS : _BROWS + _EYES], kept[_BROWS + _EYES :]
-    top, bottom = drawn[0] * scale, drawn[1] * scale
+    brows, eyes = len(_BROWS), len(_BROWS) + len(_EYES)
+    brow = min(v - _CORNERS[1] * max(abs(u) - _CORNERS[0] * edge, 0.0) for u, v in fitted[:brows])
+    eye, nostril = max(v for _, v in fitted[brows:eyes]), min(v for _, v in fitted[eyes:])
+    top, bottom = front[0] * scale, front[1] * scale
     # Above and below the front the seal is seen where the head is bent: the outline goes round both.
-    behind = (away + _SEAL_Z) * tilt
-    highest = min(top, _SEAL[0] + behind, float(brows.min()) - _ABOVE_BROWS)
-    lowest = min(max(bottom, _SEAL[1] + behind), float(nostrils.min()) - _ABOVE_NOSTRILS)
-    lowest = max(lowest, float(eyes.max()) + _BELOW_EYES, highest + _LEAST_HEIGHT)
+    behind = (depth(edge) + _SEAL_Z) * tilt
+    highest = min(top, _SEAL[0] + behind, brow - _ABOVE_BROWS)
+    lowest = min(max(bottom, _SEAL[1] + behind), nostril - _ABOVE_NOSTRILS)
+    lowest = max(lowest, eye + _BELOW_EYES, highest + _LEAST_HEIGHT)
     upper, lower = (
         min(max(RIM * scale + more, _RIMS[0]), _RIMS[1]) for more in (top - highest, lowest - bottom)
     )
-    seen = (highest - 1, highest, highest + upper, lowest - lower, lowest, lowest + 1)
-    return _Levels(seen, (drawn[0] - 1, drawn[0], drawn[0] + RIM, drawn[1] - RIM, drawn[1], drawn[1] + 1))
+    return np.array((highest - 1, highest, highest + upper, lowest - lower, lowest, lowest + 1))
+
+
+def _drawn(top: float, bottom: float) -> Float64:
+    """Canonical y of the same places in a drawing whose front reaches from `top` to `bottom`."""
+    return np.array((top - 1, top, top + RIM, bottom - RIM, bottom, bottom + 1))
