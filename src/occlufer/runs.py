@@ -17,8 +17,7 @@ A run folder `outputs/<study>/<run>/` holds
     metrics.json         {condition: {metric: value}}: a pure function of predictions.parquet
     figures/samples.png  some test faces under each condition
     attention.parquet    after `evaluate explain=true`, with figures/attention.png (`occlufer.attention`)
-    elsewhere/DATASET/   the same files of a test on another dataset (`occlufer evaluate run=RUN dataset=DATASET`), and
-                         view.json, the view through which its faces were seen
+    elsewhere/DATASET/   the same of a test on another dataset (`evaluate run=RUN dataset=DATASET`), and its view.json
     failure.json         only after an error: {error, message, when}
     run.json             written last; a run without it is unfinished
 """
@@ -309,9 +308,8 @@ class Run:
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write config.yaml, atomically."""
-        write_text(
-            self.folder / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-        )
+        text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+        write_text(self.folder / "config.yaml", text)
 
     def finish(self, summary: RunSummary) -> None:
         """Write run.json: from now on the run is trusted."""
