@@ -311,10 +311,12 @@ def silhouette(occluder: Occluder[Any], face: Face, number: int) -> dict[str, fl
 
 
 def variety(occluder: Occluder[Any], face: Face, number: int) -> dict[str, float]:
-    """The four measures of how unlike several draws on one face are."""
+    """The four measures of how unlike several draws on one face are; empty where they cover nothing."""
     drawn = [occluder(seeded_rng(3, number, draw), face.image_HWC, face.placing_N3) for draw in range(DRAWS)]
     opaque = [alpha > _OPAQUE for _, alpha in drawn]
     x, y, width, height = cv2.boundingRect(np.any(opaque, axis=0).astype(np.uint8))  # a blur is dear
+    if not width:  # nothing is opaque, such as a mask that would be seen from behind
+        return {}
     box, sigma = (slice(y, y + height), slice(x, x + width)), max(0.2 * face.eye_distance, 1.0)
     lumas = [_luma(image)[box] for image, _ in drawn]
     both, fine = [], []

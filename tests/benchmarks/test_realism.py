@@ -80,5 +80,12 @@ def test_two_draws_are_as_alike_as_their_pixels():
     assert abs(unlike["correlation of two draws"]) < 0.4
 
 
+def test_an_occluder_that_is_not_there_has_no_figures():
+    found = realism.figures(Plate(0.0, width=0.0), FACES[:1])
+    assert np.isnan(found["all, correlation of two draws"])
+    assert np.isnan(found["frontal, width over the face's"])
+    assert found["all, mouth"] == 0
+
+
 def test_noise_is_sharper_than_a_smooth_face():
     assert realism.sharpness_ratio(Plate(0.0, noise=30.0), FACES[0], 0) > 1.3
