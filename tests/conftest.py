@@ -61,7 +61,7 @@ def undrawn_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 def occlufer() -> Callable[..., subprocess.CompletedProcess[str]]:
     """`occlufer("train", ...)`: the real command in its own process; never fails by itself."""
 
-    def run(*arguments: str, cwd: Path, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, cwd: Path, timeout: float = 900) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "occlufer.cli", *arguments],
             cwd=cwd, capture_output=True, text=True, timeout=timeout, env=os.environ | {"COLUMNS": "200"},
