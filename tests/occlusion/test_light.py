@@ -46,29 +46,27 @@ def _warmth(image: UInt8Array, opaque) -> float:
     return float(np.log(red / blue))
 
 
+def _slope(measure, occluder, face, images: list[UInt8Array]) -> float:
+    """How much a measure of the occluder's pixels grows with that of the same pixels of the bare image."""
+    covered = [(image, *_covered(occluder, face, image)) for image in images]
+    given = [measure(image, opaque) for image, _, opaque in covered]
+    taken = [measure(out, opaque) for _, out, opaque in covered]
+    return float(np.polyfit(given, taken, 1)[0])
+
+
 @pytest.mark.parametrize("occluder", [_MASK, _HEADSET])
 @pytest.mark.parametrize("skin", [_PALE, _DARK])
 def test_the_brighter_side_of_an_occluder_is_that_of_the_face(make_face, occluder, skin):
     face = make_face(_SIZE, share=0.3)
-    given, taken = [], []
-    for tilt in np.linspace(-0.9, 0.6, 6):
-        image = _lit(tilt * _X - abs(tilt), skin)
-        out, opaque = _covered(occluder, face, image)
-        given.append(_sides(image, opaque))
-        taken.append(_sides(out, opaque))
-    assert 0.7 < np.polyfit(given, taken, 1)[0] < 1.5
+    images = [_lit(tilt * _X - abs(tilt), skin) for tilt in np.linspace(-0.9, 0.6, 6)]
+    assert 0.7 < _slope(_sides, occluder, face, images) < 1.5
 
 
 @pytest.mark.parametrize("skin", [_PALE, _DARK])
 def test_a_white_mask_is_orange_in_orange_light(make_face, skin):
     face = make_face(_SIZE, share=0.3)
-    given, taken = [], []
-    for warm in np.linspace(-0.25, 0.25, 6):
-        image = _lit(np.array([warm, 0, -warm]) - 0.3, skin)
-        out, opaque = _covered(_MASK, face, image)
-        given.append(_warmth(image, opaque))
-        taken.append(_warmth(out, opaque))
-    assert 0.6 < np.polyfit(given, taken, 1)[0] < 1.0
+    images = [_lit(np.array([warm, 0, -warm]) - 0.3, skin) for warm in np.linspace(-0.25, 0.25, 6)]
+    assert 0.6 < _slope(_warmth, _MASK, face, images) < 1.0
 
 
 @pytest.mark.parametrize("skin", [_PALE, _DARK])

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from occlufer.occlusion.compositing import Template
-from occlufer.occlusion.templates.artwork import Artwork, combined, known_shares
+from occlufer.occlusion.templates.artwork import Artwork, known_shares
 from occlufer.occlusion.templates.drawing import bump, smoothstep, weave
 from occlufer.occlusion.templates.fabric import (
     COLOURS,
@@ -17,7 +17,9 @@ from occlufer.occlusion.templates.fabric import (
     assemble,
     cord_for,
     face_light,
+    finish_model,
     patterned,
+    sheet_between,
     sheet_of,
 )
 from occlufer.occlusion.templates.styles import MOST_MODELS, creases, crumple, numbered, style, swell
@@ -65,10 +67,8 @@ class Cloth(Artwork):
     ) -> None:
         prints = known_shares("mask pattern", patterns, dict.fromkeys(PATTERNS))
         known = known_shares("mask colour", colours, COLOURS)
-        several = models > 0 and not window
-        super().__init__(
-            numbered(models, known, prints) if several else combined(known, prints), symmetric=not several
-        )
+        several = 0 if window else models
+        super().__init__(numbered(several, known, prints), symmetric=not several)
         self.window = window
 
     def template(self, variant: str) -> Template:
@@ -81,8 +81,7 @@ class Cloth(Artwork):
 def _draw_model(colour: str, pattern: str, number: int) -> Template:
     x, y = MASK_CANVAS.grid()
     rng = style("cloth", number)
-    outlines, shares = np.array((_HALF, _POINTED, _BOXY)), rng.dirichlet(np.full(3, 0.4))
-    sheet = sheet_of(np.einsum("c,cpd->pd", shares, outlines).tolist())
+    sheet = sheet_between(rng, (_HALF, _POINTED, _BOXY))
     depth, hem = MASK_CANVAS.depth(sheet), rng.uniform(0.03, 0.06)
     light = swell(rng, x, y) + _seams(rng, x, y)
     light -= rng.uniform(0.02, 0.16) * bump(hem, 0.006, depth)
@@ -91,11 +90,7 @@ def _draw_model(colour: str, pattern: str, number: int) -> Template:
     light += creases(rng, x, y, count=int(rng.integers(2, 11)), strength=rng.uniform(0.05, 0.2))
     light += crumple(rng, MASK_CANVAS, size=rng.uniform(0.1, 0.3), strength=rng.uniform(0.01, 0.06))
     light *= weave(MASK_CANVAS, 0.005, 0.03)
-    rgb = patterned(np.broadcast_to(np.array(COLOURS[colour], np.float32), (*x.shape, 3)), pattern, x, y, rng)
-    cord = cord_for(colour) if rng.random() < 0.5 else COLOURS[colour]
-    return assemble(
-        rgb * light[..., None], sheet, cord_colour=cord, cord_width=rng.uniform(0.024, 0.045), symmetric=False
-    )
+    return finish_model(rng, sheet, light, colour, pattern, plain_cords=0.5, cord_width=(0.024, 0.045))
 
 
 def _seams(rng: np.random.Generator, x: FloatArray, y: FloatArray) -> FloatArray:

@@ -42,6 +42,12 @@ def sheet_of(half: Points) -> FloatArray:
     return MASK_CANVAS.fill(smooth(symmetric(half)))
 
 
+def sheet_between(rng: np.random.Generator, halves: Sequence[Points]) -> FloatArray:
+    """As `sheet_of`, of a cut somewhere between some, whose outlines have equally many points."""
+    shares = rng.dirichlet(np.full(len(halves), 0.4))
+    return sheet_of(np.einsum("c,cpd->pd", shares, np.array(halves)).tolist())
+
+
 def assemble(
     rgb: FloatArray,
     sheet: FloatArray,
@@ -72,6 +78,34 @@ def assemble(
         )
     picture, alpha = over(picture, alpha, rgb, sheet)
     return canvas.template(np.clip(picture, 0, 255), alpha, body=sheet, symmetric=symmetric)
+
+
+def finish_model(
+    rng: np.random.Generator,
+    sheet: FloatArray,
+    light: FloatArray,
+    colour: str,
+    pattern: str,
+    *,
+    plain_cords: float,
+    cord_width: tuple[float, float],
+) -> Template:
+    """Print a mask, light it, and give it loops.
+
+    Args:
+        rng: of this one picture.
+        sheet: coverage 0..1 (h, w), on `MASK_CANVAS`.
+        light: factor on the cloth (h, w).
+        colour, pattern: of `COLOURS` and `PATTERNS`.
+        plain_cords: probability 0..1 of loops of `cord_for`; the others have the colour of the cloth.
+        cord_width: range of their width, canonical units.
+    """
+    x, y = MASK_CANVAS.grid()
+    rgb = patterned(np.broadcast_to(np.array(COLOURS[colour], np.float32), (*x.shape, 3)), pattern, x, y, rng)
+    cord = cord_for(colour) if rng.random() < plain_cords else COLOURS[colour]
+    return assemble(
+        rgb * light[..., None], sheet, cord_colour=cord, cord_width=rng.uniform(*cord_width), symmetric=False
+    )
 
 
 def cord_for(colour: str) -> tuple[float, float, float]:

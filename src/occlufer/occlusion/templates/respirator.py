@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from occlufer.occlusion.compositing import Template
-from occlufer.occlusion.templates.artwork import Artwork, combined, known_shares
+from occlufer.occlusion.templates.artwork import Artwork, known_shares
 from occlufer.occlusion.templates.drawing import bump, over, smoothstep, weave
 from occlufer.occlusion.templates.fabric import COLOURS, MASK_CANVAS, assemble, cord_for, face_light, sheet_of
 from occlufer.occlusion.templates.styles import MOST_MODELS, creases, crumple, emblem, numbered, style, swell
@@ -63,8 +63,7 @@ class Respirator(Artwork):
     def __init__(self, *, kinds: Mapping[str, float], colours: Mapping[str, float], models: int = 0) -> None:
         shapes = known_shares("respirator kind", kinds, MODELS if models else KINDS)
         known = known_shares("mask colour", colours, COLOURS)
-        shares = numbered(models, shapes, known) if models else combined(shapes, known)
-        super().__init__(shares, symmetric=not models)
+        super().__init__(numbered(models, shapes, known), symmetric=not models)
 
     def template(self, variant: str) -> Template:
         """The respirator of a kind and colour, as "n95 white" or "n95 white 3"."""

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from occlufer.occlusion.options import name_at
+from occlufer.occlusion.templates.artwork import combined
 from occlufer.occlusion.templates.drawing import Canvas, bump, smoothstep
 from occlufer.types import ConfigError, FloatArray
 
@@ -23,9 +24,13 @@ _STEPS = (0.7548776662466927, 0.5698402909980532)  # of a sequence that fills a 
 def numbered(models: int, first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, float]:
     """Equal shares of `models` pictures named "first second number", each name about as often as its share says.
 
+    Without models, shares of all pairs: one picture each, as drawn.
+
     Raises:
         ConfigError: a number of models out of bounds.
     """
+    if models == 0:
+        return combined(first, second)
     if not 1 <= models <= MOST_MODELS:
         raise ConfigError(
             f"models must be a number from 1 to {MOST_MODELS}, or 0 for one as drawn; found {models}."

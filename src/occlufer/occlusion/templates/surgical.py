@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from occlufer.occlusion.compositing import Template
-from occlufer.occlusion.templates.artwork import Artwork, combined, known_shares
+from occlufer.occlusion.templates.artwork import Artwork, known_shares
 from occlufer.occlusion.templates.drawing import bump, smoothstep, weave
 from occlufer.occlusion.templates.fabric import (
     COLOURS,
@@ -18,7 +18,9 @@ from occlufer.occlusion.templates.fabric import (
     assemble,
     cord_for,
     face_light,
+    finish_model,
     patterned,
+    sheet_between,
     sheet_of,
 )
 from occlufer.occlusion.templates.styles import MOST_MODELS, creases, crumple, numbered, style, swell
@@ -69,8 +71,7 @@ class Surgical(Artwork):
     ) -> None:
         prints = known_shares("mask pattern", patterns or {"plain": 1.0}, dict.fromkeys(PATTERNS))
         known = known_shares("mask colour", colours, COLOURS)
-        shares = numbered(models, known, prints) if models else combined(known, prints)
-        super().__init__(shares, symmetric=not models)
+        super().__init__(numbered(models, known, prints), symmetric=not models)
 
     def template(self, variant: str) -> Template:
         """The mask in a colour and pattern, as "blue plain" or "blue plain 3"."""
@@ -82,8 +83,7 @@ class Surgical(Artwork):
 def _draw_model(colour: str, pattern: str, number: int) -> Template:
     x, y = MASK_CANVAS.grid()
     rng = style("surgical", number)
-    outlines, shares = np.array((HALF, *_OTHER_CUTS)), rng.dirichlet(np.full(1 + len(_OTHER_CUTS), 0.4))
-    sheet = sheet_of(np.einsum("c,cpd->pd", shares, outlines).tolist())
+    sheet = sheet_between(rng, (HALF, *_OTHER_CUTS))
     light = swell(rng, x, y) + _pleats(rng, x, y) + _edges(rng, y, MASK_CANVAS.depth(sheet))
     ridge, count = rng.uniform(0.0, 0.09), int(rng.integers(1, 9))
     light += ridge * bump(0.0, 0.10, x) * bump(0.34, 0.16, y)
@@ -91,11 +91,7 @@ def _draw_model(colour: str, pattern: str, number: int) -> Template:
     light += creases(rng, x, y, count=count, strength=rng.uniform(0.04, 0.2))
     light += crumple(rng, MASK_CANVAS, size=rng.uniform(0.08, 0.25), strength=rng.uniform(0.005, 0.035))
     light *= weave(MASK_CANVAS, 0.004, 0.012)
-    rgb = patterned(np.broadcast_to(np.array(COLOURS[colour], np.float32), (*x.shape, 3)), pattern, x, y, rng)
-    cord = cord_for(colour) if rng.random() < 0.8 else COLOURS[colour]
-    return assemble(
-        rgb * light[..., None], sheet, cord_colour=cord, cord_width=rng.uniform(0.02, 0.036), symmetric=False
-    )
+    return finish_model(rng, sheet, light, colour, pattern, plain_cords=0.8, cord_width=(0.02, 0.036))
 
 
 def _pleats(rng: np.random.Generator, x: FloatArray, y: FloatArray) -> FloatArray:
