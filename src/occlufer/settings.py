@@ -48,7 +48,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
 }
 """honest: what this project recommends; published: what the two published studies did, faults included."""
 
-DRAWING = 2
+DRAWING = 3
 """Version of what occluders draw: to be raised when artwork, placement or light change what a face looks like.
 
 It is a setting of every training, `drawing`, that nobody gives by hand. Runs that lack it were drawn by version 1.

@@ -31,11 +31,11 @@ def test_a_template_lies_where_it_was_drawn():
     np.testing.assert_array_equal(image[..., 0], np.where(expected > 0, 200, 100))
 
 
-@pytest.mark.parametrize("blur", [0.6, 1.2, 3.0])
-def test_blur_softens_the_edge_and_keeps_the_area(blur):
+@pytest.mark.parametrize("sharpness", [0.35, 0.3, 0.2])
+def test_a_soft_face_softens_the_edge_and_keeps_the_area(sharpness):
     template = _square()
     sharp = overlay(_PLAIN, template, _placed(), Look())[1]
-    soft = overlay(_PLAIN, template, _placed(), Look(blur=blur))[1]
+    soft = overlay(_PLAIN, template, _placed(), Look(sharpness=sharpness))[1]
     assert soft.sum() == pytest.approx(sharp.sum(), rel=0.005)
     assert np.abs(np.diff(soft, axis=0)).max() < np.abs(np.diff(sharp, axis=0)).max()
     np.testing.assert_allclose(soft, soft[::-1], atol=1 / 255)
@@ -50,6 +50,21 @@ def test_soft_copies_are_kept_and_the_template_stays_sharp():
     assert template.softened(0, 99.0)[0] is template.softened(0, 50.0)[0]
     assert template.softened(0, 0.4)[0] is template.levels[0]
     np.testing.assert_array_equal(template.levels[0], level)
+
+
+def test_a_fine_print_is_softened_more_than_a_plain_picture_and_no_more_than_a_bound():
+    look, side = Look(sharpness=0.4), np.arange(64)
+    fine = np.broadcast_to(200.0 * (side % 4 < 2)[:, None], (64, 64))
+    slow = np.broadcast_to(2.0 * side[:, None], (64, 64))
+    blurs = []
+    for layer in (fine, slow):
+        picture = Template.from_straight(
+            np.dstack([layer] * 3).astype(np.float32), np.ones((64, 64), np.float32), (-1, -1), 32
+        )
+        blurs.append(look.blur(picture.sharpness(0)))
+    assert blurs[0] > 2 * blurs[1] > 0
+    assert look.blur(99.0) == look.blur(50.0) < 2
+    assert Look().blur(0.9) == 0
 
 
 def test_nothing_is_pasted_outside_the_limit():

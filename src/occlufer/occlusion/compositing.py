@@ -14,7 +14,7 @@ import numpy as np
 
 from occlufer.occlusion.grid import node_count, node_places, spread
 from occlufer.occlusion.light import GREY
-from occlufer.occlusion.tone import Look
+from occlufer.occlusion.tone import Look, sharpness
 from occlufer.occlusion.warp import Floats, InverseMap
 from occlufer.types import FloatArray, UInt8Array
 
@@ -27,6 +27,7 @@ _TO_GREY = np.tile(np.array([0.299, 0.587, 0.114], np.float32), (3, 1))
 Box = tuple[int, int, int, int]
 """Columns x0 to x1 and rows y0 to y1 of an image."""
 _LEAST_SEVERITY = 0.05
+_OPAQUE = 242  # of 255
 _FINEST_MINIFICATION = 0.4  # octaves that bilinear reading may shrink before the next pyramid level is taken
 
 
@@ -50,6 +51,7 @@ class Template:
     frame: tuple[float, float, float, float]
     mirrored: bool = False
     _softened: dict[tuple[int, int], UInt8Array] = field(default_factory=dict, compare=False, repr=False)
+    _sharpness: dict[int, float] = field(default_factory=dict, compare=False, repr=False)
 
     def softened(self, level: int, sigma: float) -> tuple[UInt8Array, float]:
         """A level, blurred. It is kept: blurring anew for every face would cost as much as the warp.
@@ -73,6 +75,15 @@ class Template:
             found = np.asarray(cv2.GaussianBlur(wide, (0, 0), steps / 4), np.uint8)
             self._softened[level, steps] = found
         return found, border - 0.5
+
+    def sharpness(self, level: int) -> float:
+        """Of the opaque part of a level, as `tone.sharpness` has it, of rows or of columns, whichever is sharper."""
+        found = self._sharpness.get(level)
+        if found is None:
+            luma = np.asarray(self.levels[level][..., :3] @ _TO_GREY[0], np.float32)
+            luma[self.levels[level][..., 3] < _OPAQUE] = np.nan
+            found = self._sharpness[level] = max(sharpness(luma), sharpness(luma.T))
+        return found
 
     @property
     def body_y(self) -> tuple[float, float]:
@@ -238,7 +249,7 @@ def _places(
     octave = math.ceil(math.log2(template.resolution / density) - _FINEST_MINIFICATION)
     level = min(max(octave, 0), len(template.levels) - 1)
     scale, (x, y) = template.resolution / 2**level, template.origin
-    picture, border = template.softened(level, look.blur * scale / density)
+    picture, border = template.softened(level, look.blur(template.sharpness(level)) * scale / density)
     lifted = placement.kept_y * (1 - 1 / severity)  # compressed towards the height that is kept
     across = -scale if template.mirrored else scale
     matrix = np.array(

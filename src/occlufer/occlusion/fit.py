@@ -11,7 +11,7 @@ from occlufer.occlusion.warp import Float64
 
 MODES: dict[str, float] = {
     "nose": 0.09,
-    "cheeks": 0.135,
+    "cheeks": 0.125,
     "sides": 0.13,
     "chin": 0.125,
     "bag": 0.06,

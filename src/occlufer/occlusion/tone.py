@@ -24,7 +24,8 @@ _MEAN = np.full(len(_PROBES), 1 / len(_PROBES), np.float32)
 _LAYERS = np.array([[0.299, 1, 0, -1], [0.587, -1, 1, 0], [0.114, 0, -1, 1]], np.float32)
 _USUAL_CONTRAST = 0.16
 _FEATURES = 3 * np.array([33, 263, 61, 291, 10, 152]) + np.array([[0], [1]])  # x and y in the flat landmarks
-_SHARP = 0.46  # near over far differences of a face from which artwork needs no softening
+# Artwork's edges have at least this sharpness; pixels of sigma for each of it that a face lacks, and the most.
+_SHARP, _SOFTENING, _MOST_BLUR = 0.46, 6.0, 0.9
 _HALF = np.float32(0.5)
 
 
@@ -37,14 +38,18 @@ class Look:
         light: what the light of the photo does to the template, its brightness included.
         contrast: factor on the template's own contrast.
         saturation: 0 makes the template grey, 1 leaves its colours.
-        blur: sigma in pixels of the image.
+        sharpness: of the face, see `sharpness`; 1 where nothing is to be softened.
     """
 
     brightness: float = 1.0
     light: Light | None = None
     contrast: float = 1.0
     saturation: float = 1.0
-    blur: float = 0.0
+    sharpness: float = 1.0
+
+    def blur(self, sharpness: float) -> float:
+        """Sigma in pixels of the image by which a picture of this sharpness is softened; outlines are always sharp."""
+        return _clamp(_SOFTENING * (max(sharpness, _SHARP) - self.sharpness), 0.0, _MOST_BLUR)
 
 
 def measure_look(image_HWC: UInt8Array, landmarks_N3: FloatArray, *, brightness: float = 1.0) -> Look:
@@ -65,7 +70,7 @@ def measure_look(image_HWC: UInt8Array, landmarks_N3: FloatArray, *, brightness:
         light=read_light(pixels[: len(SKIN), 0], landmarks_N3, brightness=brightness, colour=saturation),
         contrast=_clamp((spread / _USUAL_CONTRAST) ** 0.3, 0.75, 1.15),
         saturation=saturation,
-        blur=_blur(image_HWC, landmarks_N3),
+        sharpness=_sharpness(image_HWC, landmarks_N3),
     )
 
 
@@ -74,15 +79,11 @@ def _clamp(value: float, low: float, high: float) -> float:
     return min(max(value, low), high)
 
 
-def _blur(image_HWC: UInt8Array, landmarks_N3: FloatArray) -> float:
-    """Sigma in pixels by which a sharp picture must be softened to be as soft as this face, 0..2.
-
-    Compares differences of neighbours with differences over four pixels: a sharp edge gains little with distance,
-    a soft one grows with it. Pictures of fewer than 8 pixels across or down say nothing about that: 0.
-    """
+def _sharpness(image_HWC: UInt8Array, landmarks_N3: FloatArray) -> float:
+    """Of the face between eyes, mouth, forehead and chin; 1 for pictures of fewer than 8 pixels across or down."""
     height, width = image_HWC.shape[:2]
     if min(height, width) < 8:
-        return 0.0
+        return 1.0
     (xx, yy) = landmarks_N3.take(_FEATURES).tolist()
     x0, y0 = int(_clamp(min(xx), 0, width - 8)), int(_clamp(min(yy), 0, height - 8))
     x1, y1 = int(_clamp(max(xx), x0 + 8, width)), int(_clamp(max(yy), y0 + 8, height))
@@ -90,4 +91,19 @@ def _blur(image_HWC: UInt8Array, landmarks_N3: FloatArray) -> float:
     lines, length = rows.shape
     near = cv2.norm(rows[:, 1:], rows[:, :-1], cv2.NORM_L1) / (lines * (length - 1))
     far = cv2.norm(rows[:, 4:], rows[:, :-4], cv2.NORM_L1) / (lines * (length - 4)) + 1e-3
-    return _clamp(_SHARP - near / far, 0.0, 0.12) * 10.0
+    return float(near / far)
+
+
+def sharpness(layer_HW: FloatArray) -> float:
+    """Mean difference of neighbours in rows over that of values four apart, about .25 to 1; 0 where too few are known.
+
+    A sharp edge gains little with distance, a soft one grows with it.
+
+    Args:
+        layer_HW: float (H, W), nan where nothing is known.
+    """
+    known = [np.abs(layer_HW[:, step:] - layer_HW[:, :-step]) for step in (1, 4)]
+    near, far = (
+        float(apart[~np.isnan(apart)].mean()) if (~np.isnan(apart)).any() else 0.0 for apart in known
+    )
+    return near / (far + 1e-3)

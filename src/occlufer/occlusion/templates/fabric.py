@@ -135,7 +135,7 @@ def patterned(
     strength = np.float32(0.55 if toward > 130 else 0.35)
     ink: FloatArray = np.full(3, toward, np.float32)
     if rng is not None:
-        angle, size = rng.uniform(-0.5, 0.5), rng.uniform(0.7, 1.6)
+        angle, size = rng.uniform(-0.5, 0.5), rng.uniform(1.6, 3.2)
         cosine, sine = np.float32(np.cos(angle) / size), np.float32(np.sin(angle) / size)
         x, y = (
             x * cosine - (y - np.float32(0.7)) * sine,

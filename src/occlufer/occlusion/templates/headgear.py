@@ -121,7 +121,8 @@ class Drawing:
         light -= 0.34 * smoothstep(shell.bottom - RIM, shell.bottom - 0.5 * RIM, y)
         light -= 0.26 * smoothstep(shell.edge - 0.05, shell.edge + 0.05, self.across)
         light += 0.14 * bump(shell.edge - 0.07, 0.03, self.across) * (self.depth > 0.01)
-        light -= 0.18 * bump(shell.edge + 0.12, 0.006, self.across)  # the seam of the housing
+        light -= 0.18 * bump(shell.edge + 0.12, 0.012, self.across)  # the seam of the housing
+        light -= 0.28 * bump(0.1, 0.014, self.depth)  # the gap around the plate in its front
         light += 0.14 * bump(0.022, 0.014, self.depth) * (y < 0) - 0.14 * bump(0.012, 0.014, self.depth)
         return self._finished(colour * light[..., None], gloss=0.35)
 

@@ -51,7 +51,7 @@ def swell(rng: np.random.Generator, x: FloatArray, y: FloatArray) -> FloatArray:
     """Light about 1 on something that stands out from the face more here than there, (h, w)."""
     sides, power, below = rng.uniform(0.0, 0.3), rng.uniform(1.5, 3.0), rng.uniform(-0.08, 0.3)
     light = 1.04 - sides * (np.abs(x) / 0.75) ** power - below * smoothstep(rng.uniform(0.6, 1.0), 1.28, y)
-    light += rng.uniform(-0.14, 0.14) * x / 0.7
+    light += rng.uniform(-0.2, 0.2) * x / 0.7
     light += (
         rng.uniform(-0.12, 0.14)
         * bump(rng.uniform(-0.1, 0.1), 0.32, x)

@@ -85,11 +85,11 @@ def _draw_model(colour: str, pattern: str, number: int) -> Template:
     rng = style("surgical", number)
     sheet = sheet_between(rng, (HALF, *_OTHER_CUTS))
     light = swell(rng, x, y) + _pleats(rng, x, y) + _edges(rng, y, MASK_CANVAS.depth(sheet))
-    ridge, count = rng.uniform(0.0, 0.09), int(rng.integers(1, 9))
+    ridge, count = rng.uniform(0.0, 0.09), int(rng.integers(3, 10))
     light += ridge * bump(0.0, 0.10, x) * bump(0.34, 0.16, y)
     light -= ridge * bump(0.20, 0.07, np.abs(x)) * bump(0.40, 0.12, y)
-    light += creases(rng, x, y, count=count, strength=rng.uniform(0.04, 0.2))
-    light += crumple(rng, MASK_CANVAS, size=rng.uniform(0.08, 0.25), strength=rng.uniform(0.005, 0.035))
+    light += creases(rng, x, y, count=count, strength=rng.uniform(0.08, 0.22))
+    light += crumple(rng, MASK_CANVAS, size=rng.uniform(0.07, 0.14), strength=rng.uniform(0.02, 0.045))
     light *= weave(MASK_CANVAS, 0.004, 0.012)
     return finish_model(rng, sheet, light, colour, pattern, plain_cords=0.8, cord_width=(0.02, 0.036))
 
@@ -101,8 +101,8 @@ def _pleats(rng: np.random.Generator, x: FloatArray, y: FloatArray) -> FloatArra
     first, last = rng.uniform(0.42, 0.54), rng.uniform(0.78, 0.98)
     bend, slant = rng.uniform(-0.05, 0.13), rng.uniform(-0.06, 0.06)
     depth, width, upwards = (
-        rng.uniform(0.10, 0.34),
-        rng.uniform(0.018, 0.05),
+        rng.uniform(0.18, 0.40),
+        rng.uniform(0.026, 0.055),
         rng.choice((-1, 1), p=(0.2, 0.8)),
     )
     fade = 1 - rng.uniform(0.2, 0.9) * smoothstep(0.3, 0.75, np.abs(x))
