@@ -157,6 +157,7 @@ ALLOWED: dict[str, set[str]] = {
         "launchers",
         "commands.app",
         "commands.checks",
+        "commands.held",
         "console",
         "building",
         "processes",

@@ -153,6 +153,17 @@ def test_a_study_is_a_path_that_exists_or_a_name(tmp_path):
     assert study_folder(config) == tmp_path / "out" / "first"
 
 
+def test_a_study_is_found_beside_a_folder_of_its_name(tmp_path, monkeypatch):
+    """As with `--config-dir mine study=mine`, or `dataset.root=faces study=faces`."""
+    monkeypatch.chdir(tmp_path)
+    Path("mine").mkdir()
+    Path("outputs/mine").mkdir(parents=True)
+    config = OmegaConf.create({"study": "mine", "paths": {"outputs": "outputs"}})
+    assert study_folder(config) == Path("outputs/mine")
+    config.study = "outputs/mine"
+    assert study_folder(config) == Path("outputs/mine")
+
+
 # --- console
 
 

@@ -24,7 +24,7 @@ from occlufer.launchers.jobs import Job, train_command
 from occlufer.notebook import settings
 from occlufer.runs import find_runs
 from occlufer.settings import conf_folder
-from occlufer.types import RunError
+from occlufer.types import ConfigError, RunError
 
 SCARF = """
 from occlufer.occlusion.controls import Box
@@ -74,6 +74,8 @@ def test_conditions_and_the_jobs_of_launchers_know_it(own):
         config = hydra.compose("train", words, return_hydra_config=True)
         HydraConfig.instance().set_config(config)
         assert condition_configs(["none", "scarf"])["scarf"]["_target_"] == "scarves.Scarf"
+        with pytest.raises(ConfigError, match=r"write `severity_range: \[1, 1\]` into its YAML file"):
+            condition_configs(["scarf@0.5"])
         job = Job(0, tuple(words[1:]), settings={"paths": {"outputs": "o", "cache": "c"}})
         command = train_command(job, words[:1], conf_folders(config))
         HydraConfig.instance().cfg = None

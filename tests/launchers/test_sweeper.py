@@ -1,4 +1,4 @@
-"""What is composed before the first job of a sweep starts."""
+"""What is composed and checked before the first job of a sweep starts, and what mistakes are told with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from types import SimpleNamespace
 import pytest
 from hydra.errors import HydraException
 
-from hydra_plugins.occlufer_launchers import GridSweeper
+from hydra_plugins.occlufer_launchers import LocalLauncher
+from occlufer.launchers.grid import GridSweeper
+
+LAUNCHER = LocalLauncher(gpus=None, gpus_per_job=None, cpus=None, cpus_per_job=1, grace=1)
 
 
 def composed(batch: list[list[str]], *, refused: str = "") -> list[list[str]]:
@@ -20,10 +23,8 @@ def composed(batch: list[list[str]], *, refused: str = "") -> list[list[str]]:
             raise HydraException(refused)
 
     options = {"model": ["a", "b"], "occlusion": ["none"]}
-    # Hydra, when it looks for plugins, runs the module of the class below ours once more, and its constructor then
-    # speaks of another class.
-    sweeper = object.__new__(GridSweeper)
-    sweeper.config = {}
+    sweeper = GridSweeper(max_batch_size=None)
+    sweeper.config, sweeper.launcher = {}, LAUNCHER
     sweeper.hydra_context = SimpleNamespace(
         config_loader=SimpleNamespace(
             get_group_options=lambda name: options.get(name, []), load_sweep_config=load
@@ -43,3 +44,22 @@ def test_one_job_stands_for_each_choice_of_groups():
 def test_a_choice_that_cannot_be_composed_is_refused_before_the_first_job():
     with pytest.raises(HydraException, match="model=b"):
         composed([["model=a", "seed=0"], ["model=b", "seed=0"]], refused="model=b")
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("optimizer.lrr=1,2", "Unknown setting 'optimizer.lrr'. Did you mean 'optimizer.lr'?"),
+        ("occlusion=mask,maks", "Unknown option of occlusion 'maks'. Did you mean 'mask'?"),
+        ("seed=0,x", "job 1 (seed=x): seed must be a whole number"),
+        ("optimizer.lr=a,b", "job 0 (optimizer.lr=a): optimizer.lr must be a number"),
+    ],
+)
+def test_a_mistake_in_what_is_swept_is_told_alone_and_before_the_first_job(occlufer, tmp_path, word, told):
+    answer = occlufer("train", "-m", f"paths.outputs={tmp_path / 'out'}", word, cwd=tmp_path)
+    assert answer.returncode == 1
+    assert answer.stderr.startswith(f"Error: {told}")
+    assert "Hydra" not in answer.stderr
+    assert "Error executing" not in answer.stderr
+    assert [path.name for path in tmp_path.glob("out/*")] in ([], ["multirun.yaml"])
+    assert answer.stdout == ""

@@ -204,8 +204,11 @@ def _condition(name: str, folders: tuple[Path, ...]) -> dict[str, Any]:
     if "@" not in name:
         return node
     if "severity_range" not in node:
+        own = "" if option in group_options("occlusion", (conf_folder(),)) else (
+            ", or write `severity_range: [1, 1]` into its YAML file, where its class takes one"
+        )  # fmt: skip
         raise ConfigError(
-            f"The condition {name!r} asks for a severity, and {option} has no dial. Use {option}."
+            f"The condition {name!r} asks for a severity, and {option} has no dial. Use {option}{own}."
         )
     try:
         place = float(severity)
@@ -224,6 +227,10 @@ def study_folder(config: DictConfig) -> Path:
 
 
 def named_folder(config: DictConfig, name: str) -> Path:
-    """The folder of a study: a path that exists as given, else a name under `paths.outputs`."""
+    """The folder of a study: a name under `paths.outputs`, else a path that exists as given.
+
+    In this order: a folder of pictures or settings beside the outputs may have the same name.
+    """
     given = Path(name).expanduser()
-    return given if given.is_dir() else Path(config.paths.outputs).expanduser() / name
+    named = Path(config.paths.outputs).expanduser() / given
+    return given if given.is_dir() and not named.is_dir() else named

@@ -39,6 +39,11 @@ def check_train(settings: Mapping[str, Any]) -> None:
         raise ConfigError(
             f"retry must be null (all that is not finished) or failed, found {settings['retry']!r}."
         )
+    rate = _group(settings, "optimizer").get("lr", 0)
+    if not _is_number(rate) or not 0 <= rate < math.inf:
+        raise ConfigError(
+            f"optimizer.lr must be a number, at least 0; found {rate!r}. Example: optimizer.lr=0.001"
+        )
     if (patience := _of(settings, "early_stopping", "patience")) is not None:
         whole("early_stopping.patience", patience, 1)
     _check_protocol(settings)

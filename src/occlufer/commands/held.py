@@ -7,6 +7,7 @@ import sys
 from typing import Any, TextIO
 
 from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
 
 _real: TextIO | None = None  # while its place is taken
 
@@ -34,6 +35,7 @@ class Understood(Callback):  # type: ignore[misc]  # mypy does not follow Hydra'
         """Of a single run."""
         let_go()
 
-    def on_multirun_start(self, *args: Any, **more: Any) -> None:
-        """Of a sweep, before its jobs."""
-        let_go()
+    def on_multirun_start(self, config: DictConfig, **more: Any) -> None:
+        """Of a sweep, before its jobs are composed; our sweeper lets go when they are."""
+        if not str(config.hydra.sweeper._target_).endswith("GridSweeper"):
+            let_go()

@@ -113,12 +113,15 @@ def spelling_hint(config_name: str, words: Sequence[str]) -> str | None:
     }
     chosen = []
     for name, _, value in pairs:
-        if name not in groups or "," in value or value == "null":
+        if name not in groups or value == "null":
             continue
         known = (*group_options(name, folders), *(("basic",) if name.startswith("hydra/") else ()))
-        if value not in known:
-            return unknown_name(f"option of {name}", value, known) + _SEARCHES * (name == "hydra/sweeper")
-        chosen.append(f"{name}={value}")
+        for option in value.split(","):  # of a sweep
+            if option not in (*known, "null") and not set(option) & set("[]{}()"):
+                return unknown_name(f"option of {name}", option, known) + _SEARCHES * (
+                    name == "hydra/sweeper"
+                )
+        chosen.append(f"{name}={value.split(',')[0]}")
     with contextlib.suppress(Exception):  # what cannot be composed for another reason was told by Hydra
         GlobalHydra.instance().clear()
         with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
