@@ -94,7 +94,7 @@ class SquareView(View):
         height_px, width_px = max(round(height), 1), max(round(width), 1)
         left_px, top_px = round(left), round(top)
         cut = _cut(image_HWC, left_px, top_px, (height_px, width_px), self.beyond)
-        moved = (landmarks_N3 - np.array([left_px, top_px, 0], np.float32)).astype(np.float32)
+        moved = (landmarks_N3 - np.array([left_px, top_px, 0], np.float32)).astype(np.float32, copy=False)
         if height_px <= hw[0]:
             return cut, moved
         return resized(cut, hw, cv2.INTER_AREA), scale_landmarks(moved, hw[1] / width_px, hw[0] / height_px)
@@ -169,7 +169,7 @@ def scale_landmarks(landmarks_N3: FloatArray, across: float, down: float | None 
     Pixel i covers i..i+1 and OpenCV keeps the image's edges in place when it resizes, so there is no offset.
     """
     factors = np.array([across, across if down is None else down, across], np.float32)
-    return (landmarks_N3 * factors).astype(np.float32)
+    return (landmarks_N3 * factors).astype(np.float32, copy=False)
 
 
 def resized(picture: PictureT, hw: Size, interpolation: int) -> PictureT:

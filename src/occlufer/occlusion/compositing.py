@@ -183,7 +183,7 @@ def overlay(
     np.multiply(cover, _TO_UNIT, out=alpha[y0:y1, x0:x1])
     bare = cv2.bitwise_not(cover_3, cover_3)
     kept = cv2.multiply(image_HWC[y0:y1, x0:x1], bare, bare, 1 / 255)
-    image[y0:y1, x0:x1] = cv2.add(kept, colour, colour)
+    cv2.add(kept, colour, image[y0:y1, x0:x1])
     return image, alpha
 
 
@@ -233,7 +233,7 @@ def _warp(template: Template, placement: Placement, look: Look, box: Box) -> Any
     x0, y0, x1, y1 = box
     height, width, spacing = y1 - y0, x1 - x0, placement.node_spacing
     rows, columns = node_count(height, spacing), node_count(width, spacing)
-    nodes = node_places((height, width), (rows, columns)) + np.array((x0, y0))
+    nodes = node_places((height, width), (rows, columns)) + np.array((x0, y0), np.float64)
     level, places = _places(template, placement, look, placement.inverse(nodes))
     grid = np.ascontiguousarray(places.reshape(rows, columns, -1).transpose(0, 2, 1), dtype=np.float32)
     full = spread(grid, (height, width))
@@ -313,7 +313,7 @@ def _filled(polygon_P2: Floats, box: Box) -> UInt8Array:
     """As `_coverage` in a part of an image, in half its time: pulled in at the sides of its bounding box."""
     x0, y0, x1, y1 = box
     left, top, across, down = cv2.boundingRect(polygon_P2.astype(np.float32))
-    scale_x, scale_y = (max(1 - 2 * _OUTLINE / size, 0.0) for size in (across, down))
+    scale_x, scale_y = max(1 - 2 * _OUTLINE / across, 0.0), max(1 - 2 * _OUTLINE / down, 0.0)
     shift_x, shift_y = (left + across / 2) * (1 - scale_x) - x0, (top + down / 2) * (1 - scale_y) - y0
     matrix = np.array(((16 * scale_x, 0.0, 16 * shift_x - 8), (0.0, 16 * scale_y, 16 * shift_y - 8)))
     return _painted_polygon(cv2.transform(polygon_P2[:, None], matrix)[:, 0], (y1 - y0, x1 - x0))
@@ -321,7 +321,7 @@ def _filled(polygon_P2: Floats, box: Box) -> UInt8Array:
 
 def _painted_polygon(sixteenths_P2: Any, hw: tuple[int, int]) -> UInt8Array:
     """A polygon in sixteenths of pixels, 0 at a pixel's centre, with its outline: uint8 (h, w) 0..255."""
-    fixed = np.rint(np.minimum(np.maximum(sixteenths_P2, -(2**24)), 2**24)).astype(np.int32)
+    fixed = np.rint(sixteenths_P2.clip(-(2.0**24), 2.0**24)).astype(np.int32)
     mask = np.zeros(hw, np.uint8)
     cv2.fillPoly(mask, [fixed], (255,), cv2.LINE_AA, 4)
     return mask

@@ -28,7 +28,7 @@ _ANCHORS = (
 _MIDLINE = 6
 # For each of the pairs a landmark further in, at about its height, which hides the anchor where it lies further out.
 _INWARD = (118, 347, 187, 411, 212, 432, 208, 428, 152, 152, 6, 6, 195, 195, 195, 195, 129, 358, 4, 4)
-_SMOOTHING = 0.02
+_SMOOTHING = np.full(len(_ANCHORS), 0.02)
 _HIDDEN_FROM, _HIDDEN_SMOOTHING = 0.35, 5.0
 _NODE_SHARE = 0.2  # spline points between which the map is linear, in eye distances
 _MARGIN = 0.2  # around the anchors, eye distances
@@ -45,7 +45,8 @@ _OVAL = (356, 454, *topology.JAW_RING, 234, 127)
 _CHEEKS = (116, 345, 50, 280, 187, 411, 214, 434, 135, 364, 169, 394)
 _NOSE_AND_LIPS = (6, 195, 5, 4, 1, 2, 0, 17, 61, 291, 129, 358, 200)
 _HEAD_POINTS = (*_OVAL, *_CHEEKS, *_NOSE_AND_LIPS)
-_NEEDED = np.array([*_ANCHORS, *_INWARD, *_HEAD_POINTS, *_FRAME])  # read at once
+_NEEDED = 3 * np.array([*_ANCHORS, *_INWARD, *_HEAD_POINTS, *_FRAME])[:, None] + np.arange(2)
+"""Where x and y of all that is needed lie in the flat landmarks: read at once."""
 _INWARD_AT = slice(len(_ANCHORS), len(_ANCHORS) + len(_INWARD))
 _HEAD = slice(_INWARD_AT.stop, -len(_FRAME))
 _CANONICAL = topology.mean_mesh()[list(_ANCHORS), :2].astype(np.float64)
@@ -99,7 +100,7 @@ class FaceMask(Worn):
 
 def place_mask(landmarks_N3: FloatArray, wear: Wear) -> Placement:
     """Where a mask drawn on the mean face falls on this face."""
-    points = np.ascontiguousarray(landmarks_N3.take(_NEEDED, 0)[:, :2])
+    points = landmarks_N3.take(_NEEDED)
     forehead, nose, chin, right, left = points[-len(_FRAME) :].tolist()
     down = chin[0] - forehead[0], chin[1] - forehead[1]
     span = math.hypot(*down) / MEAN_LENGTH
@@ -131,7 +132,7 @@ def _smoothing(points_P2: FloatArray, down: tuple[float, float]) -> Float64:
     further_out = points_P2[_MIDLINE : len(_ANCHORS)] - points_P2[_INWARD_AT]
     # 1 as on the mean face; 0 and less where the surface turns away.
     shown = further_out @ np.array((down[1] * per_pixel, -down[0] * per_pixel)) / _APART
-    smoothing = np.full(len(_ANCHORS), _SMOOTHING)
+    smoothing = _SMOOTHING.copy()
     smoothing[_MIDLINE:] += _HIDDEN_SMOOTHING * np.maximum(_HIDDEN_FROM - shown, 0.0) ** 2
     return smoothing
 

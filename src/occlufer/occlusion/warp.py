@@ -36,12 +36,13 @@ def thin_plate(source_K2: Floats, target_K2: Floats, smoothing_K: Floats | float
         smoothing_K: for each point or for all; 0 passes through the points, a larger value bends less and misses them.
     """
     count = len(source_K2)
-    (x, y), spread = (part[:, 0].tolist() for part in cv2.meanStdDev(source_K2[:, None]))
-    size = math.hypot(*spread) + 1e-6
+    mean, spread = cv2.meanStdDev(source_K2[:, None])
+    (x,), (y,) = mean.tolist()
+    size = math.hypot(*spread[:, 0].tolist()) + 1e-6
     # To (x, y, 1): about the middle, and about 1 in size.
     flatten = np.array(((1 / size, 0, -x / size), (0, 1 / size, -y / size), (0, 0, 1)))
     knots = cv2.transform(source_K2[:, None], flatten)[:, 0]
-    squares = np.einsum("ij,ij->i", knots, knots)
+    squares = _squares(knots)
     facing = (knots * _FACING).T
     facing[2] = squares - 2
     system = np.zeros((count + 3, count + 3))
@@ -58,8 +59,7 @@ def thin_plate(source_K2: Floats, target_K2: Floats, smoothing_K: Floats | float
 
     def inverse(points_P2: Floats) -> Floats:
         points = cv2.transform(points_P2[:, None].astype(np.float32), flatten)[:, 0]
-        squares = np.einsum("ij,ij->i", points, points)
-        flat: Floats = _radial(points, squares, facing) @ weights[:count]
+        flat: Floats = _radial(points, _squares(points), facing) @ weights[:count]
         flat += points @ weights[count:]
         return flat
 
@@ -68,6 +68,12 @@ def thin_plate(source_K2: Floats, target_K2: Floats, smoothing_K: Floats | float
 
 _FACING = np.array([-2, -2, 0], np.float32)
 _TINY = np.float32(1e-9)
+
+
+def _squares(points_P3: Any) -> Any:
+    """x² + y² + 1 of points (x, y, 1), (P,)."""
+    squares = points_P3 * points_P3
+    return squares[:, 0] + squares[:, 1] + squares[:, 2]
 
 
 def _radial(points_P3: Any, squares_P: Any, facing_3K: Any) -> FloatArray:
