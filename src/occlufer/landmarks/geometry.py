@@ -59,13 +59,15 @@ def head_pose(landmarks_N3: Floats) -> HeadPose:
     """
     found = landmarks_N3.take(_STILL, 0).astype(np.float64)
     # The mean face is centred, and so the offset of the landmarks cancels out of the product.
-    stretch, left, right = (np.asarray(part, np.float64) for part in cv2.SVDecomp(found.T @ _MEAN))
+    parts: Any = cv2.SVDecomp(found.T @ _MEAN)
+    stretch, left, right = parts
     turn = left @ right
     if cv2.determinant(turn) < 0:  # a reflection: the weakest axis changes its sign
         left[:, 2], stretch[2] = -left[:, 2], -stretch[2]
         turn = left @ right
-    scale = max(float(stretch.sum()) / _SIZE, 1e-3)
-    return HeadPose(turn, scale, found.sum(0) / len(found) - scale * turn @ _CENTRE)
+    (wide,), (high,), (deep,) = stretch.tolist()
+    scale = max((wide + high + deep) / _SIZE, 1e-3)
+    return HeadPose(turn, scale, np.add.reduce(found) / len(found) - scale * turn @ _CENTRE)
 
 
 def neutral_face(landmarks_N3: Floats) -> FloatArray:

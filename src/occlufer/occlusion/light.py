@@ -125,12 +125,12 @@ def read_light(skin_P3: UInt8Array, landmarks_N3: FloatArray, *, brightness: flo
     for projection, bound in _ROUNDS:  # Huber's modified residuals: a robust plane without weights
         smooth = projection @ values
         away = values - smooth
-        np.minimum(np.maximum(away, -bound, out=away), bound, out=away)
+        away.clip(-bound, bound, out=away)
         values = np.add(smooth, away, out=away)
     shades = _FIELD @ values
     means = shades[-1].tolist()
     logs: Any = cv2.transform(shades[:-1, None], _mixing(means, colour))
-    np.minimum(np.maximum(logs, -_MOST_SHADE, out=logs), _MOST_SHADE, out=logs)
+    logs.clip(-_MOST_SHADE, _MOST_SHADE, out=logs)
     top = cv2.minMaxLoc(logs.reshape(-1))[1]
     # What white artwork would be lit beyond white is taken from the level, and not from the difference of the sides.
     level = math.log(brightness) + min(max(_FOLLOWED * (_luma(*means) - _USUAL), _LEVELS[0]), _LEVELS[1])

@@ -164,8 +164,9 @@ def _levels(
         A unit above the upper edge, the edge, the inner end of its rim, the same below in reverse; see `_drawn`.
     """
     brows, eyes = len(_BROWS), len(_BROWS) + len(_EYES)
-    brow = min(v - _CORNERS[1] * max(abs(u) - _CORNERS[0] * edge, 0.0) for u, v in fitted[:brows])
-    eye, nostril = max(v for _, v in fitted[brows:eyes]), min(v for _, v in fitted[eyes:])
+    corner = _CORNERS[0] * edge
+    brow = min([v - _CORNERS[1] * max(abs(u) - corner, 0.0) for u, v in fitted[:brows]])
+    eye, nostril = max([v for _, v in fitted[brows:eyes]]), min([v for _, v in fitted[eyes:]])
     top, bottom = front[0] * scale, front[1] * scale
     # Above and below the front the seal is seen where the head is bent: the outline goes round both.
     behind = (depth(edge) + _SEAL_Z) * tilt
