@@ -29,3 +29,12 @@ def test_everything_can_be_held_back(capfd: pytest.CaptureFixture[str]) -> None:
         os.write(2, b"TIFFReadDirectory: odd\n\n")
     os.write(2, b"after\n")
     assert capfd.readouterr().err == "after\n"
+
+
+def test_what_is_held_back_twice_comes_through_once(capfd: pytest.CaptureFixture[str]) -> None:
+    """A worker holds it for a batch of images, and its detector for the first."""
+    with quiet_native_code(GREETINGS):
+        with quiet_native_code(GREETINGS):
+            os.write(2, b"W0000 00:00:1795314825.429591    4524 x.cc:114] aligned\nours\n")
+        os.write(2, b"I0000 00:00:1795314825.429591    4524 x.cc:114] later\n")
+    assert capfd.readouterr().err == "ours\n"

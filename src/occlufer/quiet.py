@@ -17,7 +17,7 @@ GREETINGS = re.compile(
 )
 """Lines that absl and TensorFlow Lite print at their start; absl's errors (lines with E or F) are not among them."""
 
-_LOCK = threading.Lock()  # the descriptor belongs to all threads
+_LOCK = threading.RLock()  # the descriptor belongs to all threads; one that holds it may hold it again
 
 
 @contextlib.contextmanager

@@ -1,3 +1,4 @@
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -103,6 +104,18 @@ def test_parts_and_people(tmp_path: Path):
     (line,) = shlex.split(str(told.value).split(" out say ")[1].split("; to use")[0])
     said = OverridesParser.create().parse_override(line)
     assert len(Table(root=root, split_column="part", splits=said.value())) == 21
+
+
+def test_a_misspelt_label_is_offered_as_what_it_nearly_is(tmp_path: Path):
+    root = make_fake(tmp_path)
+    write(root, "file,label\n" + "".join(
+        f"{n:03d}.png,{['suprise', 'laughing'][n] if n < 2 else truth(n)}\n" for n in range(28)))  # fmt: skip
+    with pytest.raises(DatasetError, match="If that is what was meant") as told:
+        Table(root=root)
+    (line,) = re.findall(r"'dataset\.classes=.*?\]'", str(told.value))
+    said = OverridesParser.create().parse_override(shlex.split(line)[0]).value()
+    assert sorted(map(str, said)) == ["laughing: null", "suprise: surprise"]
+    assert labels_of(Table(root=root, classes=said))["images/000.png"] == "surprise"
 
 
 @pytest.mark.parametrize("form", ["{0}", "{0}.0"])

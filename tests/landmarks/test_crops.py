@@ -134,3 +134,13 @@ def test_squares_stay_in_the_picture() -> None:
     assert square_around((0, 0, 40, 40), 0.5, (50, 200)) == (0, 0, 60, 50)
     assert prominence((40, 40, 60, 60), (100, 100)) == pytest.approx(0.2)
     assert prominence((0, 0, 20, 20), (100, 100)) == pytest.approx(0.2 * 0.2)  # .8 of the way to the corner
+
+
+def test_a_face_too_small_for_a_crop_that_can_be_read_is_not_cut_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The detector saw one of 7 pixels in a face of 48, and the crop of 14 was refused as an image."""
+    monkeypatch.setattr(crops.FaceBoxes, "__call__", lambda self, image_HWC: [(20.0, 20.0, 27.0, 27.0)])
+    (crop,) = cut(Photos(draw_face(48)), tmp_path)
+    assert crop.box is None
+    assert not list(tmp_path.glob("*.jpg"))

@@ -199,7 +199,7 @@ class Table(StoredFaces):
             advice = (
                 numbers_advice(unknown)
                 if all(label.isdecimal() for label in unknown)
-                else unknown_advice("dataset.classes", unknown, names.given)
+                else unknown_advice("dataset.classes", unknown, names.given, slips=True)
             )
             raise DatasetError(
                 f"{path}: labels that are no known expressions, with their rows: {told}. {advice}"
@@ -212,7 +212,7 @@ class Table(StoredFaces):
             split: names.find(split) if split else (True, "train") for split in {row.split for row in rows}
         }
         if unknown := sorted(split for split, (known, _) in found.items() if not known):
-            advice = unknown_advice("dataset.splits", unknown, names.given)
+            advice = unknown_advice("dataset.splits", unknown, names.given, slips=True)
             raise DatasetError(f"{path}: unknown splits {named(unknown)}. {advice}")
         return {split: target for split, (_, target) in found.items()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,6 +47,8 @@ _FILLERS = frozenset(
      "photo", "photos", "part", "split", "fold", "folder", "files", "emotion", "expression", "class", "label",
      "cropped", "aligned")
 )  # fmt: skip
+
+_NEAR = 0.85  # of difflib's ratio: one letter of seven more or less
 
 READINGS: dict[str, tuple[int, str]] = {
     "fer2013": (0, "anger disgust fear happiness sadness surprise neutral contempt"),
@@ -179,8 +182,26 @@ def numbers_advice(found: Iterable[str]) -> str:
     )
 
 
-def unknown_advice(setting: str, unknown: Sequence[str], given: Mapping[str, str | None]) -> str:
-    """How to map names that are not known or to leave them out, beside those that the user has mapped already."""
-    kind = "an expression" if setting == "dataset.classes" else "train, validation or test"
-    line = as_list(setting, {**given, **dict.fromkeys(unknown)})
+def unknown_advice(
+    setting: str, unknown: Sequence[str], given: Mapping[str, str | None], *, slips: bool = False
+) -> str:
+    """How to map names that are not known or to leave them out, beside those that the user has mapped already.
+
+    With `slips` a name that is nearly a usual one is offered as that one.
+    """
+    of_classes = setting == "dataset.classes"
+    kind = "an expression" if of_classes else "train, validation or test"
+    guesses = {
+        name: _nearest(name, USUAL_CLASSES if of_classes else USUAL_SPLITS) if slips else None
+        for name in unknown
+    }
+    line = as_list(setting, {**given, **guesses})
+    if any(guesses.values()):
+        return f"If that is what was meant, say {line}; null leaves out what it stands for, {kind} uses it."
     return f"To leave {'it' if len(unknown) == 1 else 'them'} out say {line}; to use, put {kind} in place of null."
+
+
+def _nearest(name: str, names: Mapping[str, str | None]) -> str | None:
+    """What the usual name stands for that this one misspells, such as `suprise`; None where none is near."""
+    near = difflib.get_close_matches(folded(name), names, n=1, cutoff=_NEAR)
+    return names[near[0]] if near else None

@@ -27,7 +27,8 @@ from occlufer.types import ImageError, UInt8Array
 
 MARGIN = 0.5  # of the detector's box, on each side: room for chin, brow and a turned head
 MOST_SIDE = 512  # pixels: a larger crop is shrunk, more than any network here looks at
-_VERSION = 1  # raise it whenever other crops would be cut
+LEAST_SIDE = 16  # pixels of a crop: nothing smaller is read as an image
+_VERSION = 2  # raise it whenever other crops would be cut
 _CHUNK = 8
 _LEAST_FILLED = 0.25  # of a crop's longer side: about half of what a face usually takes
 _MOST_ASKED = 6  # faces of a photograph that are looked at, the most prominent ones
@@ -39,7 +40,8 @@ class Crop:
 
     Attributes:
         photo: its digest, 32 hex digits.
-        box: left, top, right, bottom of the crop in pixels of the photograph; None where no face was found.
+        box: left, top, right, bottom of the crop in pixels of the photograph; None where no face was found, or only
+            faces too small for a crop of `LEAST_SIDE`.
         others: further faces in it, of those that were looked at.
     """
 
@@ -79,6 +81,7 @@ class _Cutting:
             return Crop(digest.hex(), None)
         found = sorted(boxes(image_HWC), key=lambda box: prominence(box, image_HWC.shape), reverse=True)
         squares = [square_around(box, MARGIN, image_HWC.shape) for box in found[:_MOST_ASKED]]
+        squares = [square for square in squares if _least_side(square) >= LEAST_SIDE]
         cuts = [_cut(image_HWC, square) for square in squares]
         if not cuts:
             return Crop(digest.hex(), None)
@@ -93,6 +96,11 @@ class _Cutting:
 
     def crashed(self, task: Task) -> Crop:
         return Crop(task[1].hex(), None)
+
+
+def _least_side(square: tuple[int, int, int, int]) -> int:
+    left, top, right, bottom = square
+    return min(right - left, bottom - top)
 
 
 def _fills(found: Detection, cut_HWC: UInt8Array) -> bool:

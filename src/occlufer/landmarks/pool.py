@@ -19,6 +19,7 @@ from occlufer.landmarks.cache import LandmarkCache
 from occlufer.landmarks.detector import MISSED_CRASHED, MISSED_UNREADABLE, Detection, DetectorSettings
 from occlufer.landmarks.records import CacheRecord
 from occlufer.processes import for_children, settle_worker, spawn_context, spawned_pool
+from occlufer.quiet import GREETINGS, quiet_native_code
 from occlufer.types import ImageError, LandmarkError, UInt8Array
 
 _IN_FLIGHT = 3  # chunks a worker: one at work, the rest so that it never waits for the parent
@@ -217,8 +218,9 @@ def _look(chunk: Sequence[Task]) -> list[Any]:
     assert _worker is not None
     job, tool, hands, place = _worker
     results = []
-    for task in chunk:
-        hands[place] = task[0]
-        results.append(job.look(task, tool))
+    with quiet_native_code(GREETINGS):  # some warnings come at any later image
+        for task in chunk:
+            hands[place] = task[0]
+            results.append(job.look(task, tool))
     hands[place] = _IDLE
     return results

@@ -20,12 +20,15 @@ from occlufer.learning.schedules import Schedule
 from occlufer.learning.tested import TestedNetwork
 from occlufer.types import ConfigError, RunError
 
+# `History` tells a tracker, each epoch once and counted from 1: Lightning would, under its own number, too.
+_AN_EPOCH: dict[str, Any] = {"on_step": False, "on_epoch": True, "logger": False}
+
 
 @final
 class ExpressionClassifier(TestedNetwork):
     """A network with an objective, an optimiser and a schedule.
 
-    Logs `train_loss`, `train_accuracy`, `val_loss`, `val_accuracy`, `val_f1_macro`.
+    Measures `train_loss`, `train_accuracy`, `val_loss`, `val_accuracy`, `val_f1_macro`.
 
     Args:
         network: float (B, C, S, S) -> logits float (B, K).
@@ -89,8 +92,8 @@ class ExpressionClassifier(TestedNetwork):
         loss: torch.Tensor = self.objective(outputs, batch)
         self.train_loss.update(loss.detach(), len(batch["label"]))
         self.train_accuracy.update(logits_BK.detach(), batch["label"])
-        self.log("train_loss", self.train_loss, on_step=False, on_epoch=True)
-        self.log("train_accuracy", self.train_accuracy, on_step=False, on_epoch=True)
+        self.log("train_loss", self.train_loss, **_AN_EPOCH)
+        self.log("train_accuracy", self.train_accuracy, **_AN_EPOCH)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -98,8 +101,8 @@ class ExpressionClassifier(TestedNetwork):
         logits_BK = self(batch["image"]).float()
         self.val_loss.update(self.objective(Outputs(logits_BK), batch), len(batch["label"]))
         self.val_scores.update(logits_BK, batch["label"])
-        self.log("val_loss", self.val_loss, on_step=False, on_epoch=True)
-        self.log_dict(self.val_scores, on_step=False, on_epoch=True)
+        self.log("val_loss", self.val_loss, **_AN_EPOCH)
+        self.log_dict(self.val_scores, **_AN_EPOCH)
 
     def on_train_epoch_end(self) -> None:
         """Raise `RunError` when the loss is not finite, before a checkpoint is written; step a plateau schedule."""
