@@ -119,8 +119,8 @@ def test_the_page_shows_it_and_names_what_it_leaves_out(
     page = report.path.read_text(encoding="utf-8")
     for words in ("Where networks look", "random weights", "Left out: none_", "explain=true", "Examples (2)"):
         assert words in page, words
-    assert (tmp_path / "figures" / "attention.pdf").is_file()
-    assert (tmp_path / "figures" / "attention_examples_mask.png").is_file()
+    assert (tmp_path / "figures" / "attention.svg").is_file()
+    assert (tmp_path / "figures" / "attention_examples_mask.svg").is_file()
     assert report.tables["attention"].is_file()
 
 

@@ -50,6 +50,15 @@ def test_confusions_show_shares_of_the_true_class_and_counts(tables) -> None:
     assert shares.get_offsets()[0] == pytest.approx([0, -0.13])
 
 
+@pytest.mark.parametrize("tests", [["none"], ["none", "mask"], ["none", "mask", "headset"]])
+def test_anger_is_the_first_row_however_many_panels_share_an_axis(tables, tests: list[str]) -> None:
+    rows = tables["confusion"]
+    rows = rows[(rows["train"] == "none") & rows["test"].isin(tests)]
+    for panel in confusion_figure(rows).axes:
+        bottom, top = panel.get_ylim()
+        assert (bottom, top) == (6.5, -0.5)
+
+
 def test_recall_has_a_panel_a_train_condition_and_conditions_keep_their_colour(tables) -> None:
     figure = recall_figure(tables["recall"])
     assert [axes.get_title(loc="left") for axes in figure.axes] == [

@@ -194,6 +194,11 @@ def test_groups_of_faces_and_people_by_hand(tmp_path: Path) -> None:
     tables = tables_of(make_sections(core))
     groups = tables["groups"].set_index(["train", "test", "by", "group"]).sort_index()
     assert set(groups.loc[("none", "mask", "pose (yaw)")].index) == {"turned by less than 15°", "15° to 30°"}
+    (people_section,) = (section for section in make_sections(core) if section.anchor == "people")
+    last = people_section.block_parts(core.study.blocks[0])[-1]
+    assert last.text.endswith(
+        "1 group with fewer than 10 faces, or with fewer outside: 30° and more (0 faces of 140)."
+    )
     row = groups.loc[("none", "mask", "skin type", "types V and VI")]
     inside = dict(zip(facts["key"], facts["skin_type"] >= 5, strict=True))
     here, there = [], []

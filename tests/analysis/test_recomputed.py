@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import confusion_matrix, f1_score, log_loss, recall_score
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score, log_loss, recall_score
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.contingency_tables import mcnemar
@@ -250,6 +250,47 @@ def test_effects_and_their_pooled_intervals_by_an_analysis_of_variance(folder, t
     for name in ("p", "p_equivalent"):
         corrected = multipletests(table[name], method="holm")[1]
         assert table[f"{name}_holm"].to_numpy() == pytest.approx(corrected)
+
+
+def test_effects_on_the_mean_recall_of_the_classes(folder, tables) -> None:
+    table = tables["effects"].query("family == 'primary'")
+    labels = cell(folder, "none", "none")[0]["label"].to_numpy()
+    weights = FACES / 7 / np.bincount(labels)[labels]
+    cells = [(cell(folder, row.train_first, row.test_first), cell(folder, row.train_second, row.test_second))
+             for row in table.itertuples()]  # fmt: skip
+    changes = [weights[:, None] * change(*sides) for sides in cells]
+    squares = [mean_squares(values) for values in changes]
+    pooled = np.mean([of_training for _, of_training, _ in squares])
+    number = FACES * len(SEEDS)
+    for row, sides, (of_face, _, rest) in zip(table.itertuples(), cells, squares, strict=True):
+        recalls = [np.mean([balanced_accuracy_score(part["label"], part["prediction"]) for part in rows])
+                   for rows in sides]  # fmt: skip
+        assert (row.uar_first, row.uar_second) == pytest.approx(recalls)
+        assert row.uar_difference == pytest.approx(recalls[1] - recalls[0])
+        error = max(of_face + pooled - rest, of_face, pooled) / number
+        parts = ((of_face / number) ** 2 / (FACES - 1), (pooled / number) ** 2 / row.spread_df)
+        df = error**2 / sum(parts) if error > max(of_face, pooled) / number else (
+            FACES - 1 if of_face > pooled else row.spread_df)  # fmt: skip
+        reach = stats.t.ppf(0.975, df) * np.sqrt(error)
+        assert (row.uar_low, row.uar_high) == pytest.approx(
+            (row.uar_difference - reach, row.uar_difference + reach)
+        )
+
+
+def test_confusions_in_one_direction_have_intervals_over_faces_and_trainings(folder, tables) -> None:
+    row = tables["one_directional"].query("train == 'none' and test == 'mask'").iloc[0]
+    one, two = EXPRESSIONS.index(row["truth"]), EXPRESSIONS.index(row["answer"])
+
+    def taken(rows: pd.DataFrame) -> np.ndarray:
+        truth, answer = one_hot(rows["label"]), one_hot(rows["prediction"])
+        return np.stack([truth[:, one], truth[:, one] * answer[:, two], truth[:, two], truth[:, two] * answer[:, one]],
+                        axis=1)  # fmt: skip
+
+    def excess(sums: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore"):
+            return sums[:, 1] / sums[:, 0] - sums[:, 3] / sums[:, 2]
+
+    same_interval(row, "excess", drawn(taken, excess, cell(folder, "none", "mask"))[:, 0])
 
 
 def test_paired_tests_are_those_of_statsmodels(folder, tables) -> None:

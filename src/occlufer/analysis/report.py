@@ -47,7 +47,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A drawing as it stands on the page: an inline image, and the files beside it."""
+    """A drawing as it stands on the page: an inline image, and the name of its file."""
 
     kind: ClassVar[str] = "picture"
     image: str
@@ -56,7 +56,7 @@ class Picture:
     caption: str
     least: int
     width: int
-    files: tuple[str, ...]
+    file: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +127,11 @@ def write_report(
 
 
 def _shown(parts: Sequence[Any], folder: Path) -> list[Any]:
-    """The parts with every drawing drawn and saved into `folder`."""
+    """The parts with every drawing of the page drawn and saved into `folder`, as SVG: for papers, see `write_paper`."""
     shown: list[Any] = []
     for part in parts:
         if isinstance(part, Drawing):
-            picture = _picture(part, folder)
-            shown += [picture] if part.on_page else []
+            shown += [_picture(part, folder)] if part.on_page else []
         elif isinstance(part, Row | Details):
             shown.append(replace(part, parts=_shown(part.parts, folder)))
         else:
@@ -142,10 +141,10 @@ def _shown(parts: Sequence[Any], folder: Path) -> list[Any]:
 
 def _picture(part: Drawing, folder: Path) -> Picture:
     figure = part.draw(drawing.LIGHT)
-    paths = drawing.save(figure, folder, part.name)
+    (path,) = drawing.save(figure, folder, part.name, kinds=("svg",))
     return Picture(
-        drawing.svg_uri(paths[0].read_bytes()), part.photo, part.alt, part.caption, part.least,
-        round(96 * figure.get_figwidth() * part.scale), tuple(path.name for path in paths),
+        drawing.svg_uri(path.read_bytes()), part.photo, part.alt, part.caption, part.least,
+        round(96 * figure.get_figwidth() * part.scale), path.name,
     )  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +58,20 @@ def study_faces(study: Study, *, resamples: int = RESAMPLES) -> dict[str, tuple[
         people = None if people_N is None else int(people_N.max()) + 1
         found[dataset] = FaceBootstrap(labels_N, people_N=people_N, rng=rng, resamples=resamples), people
     return found
+
+
+def resampled_faces(
+    labels_N: Iterable[int], people_N: Iterable[int] | None, *, seed: int, resamples: int
+) -> FaceBootstrap:
+    """A `FaceBootstrap` of these faces, or people; drawn once for cells that have the same ones."""
+    return _resampled(tuple(labels_N), None if people_N is None else tuple(people_N), seed, resamples)
+
+
+@functools.lru_cache(maxsize=4)
+def _resampled(
+    labels_N: tuple[int, ...], people_N: tuple[int, ...] | None, seed: int, resamples: int
+) -> FaceBootstrap:
+    return FaceBootstrap(labels_N, people_N=people_N, rng=np.random.default_rng(seed), resamples=resamples)
 
 
 def count_cells(

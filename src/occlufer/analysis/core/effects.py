@@ -134,6 +134,13 @@ def contrast_between(items: Sequence[Counted], first: Place, second: Place) -> C
     return Contrast(first, second, shared, np.stack(change, axis=1), pool_of(items, first, second, shared))
 
 
+def balance(labels_N: ArrayLike) -> NDArray[np.float64]:
+    """Weights (N,) with which the mean of "correct" is the mean recall of the classes (UAR); class sizes are fixed."""
+    labels = np.asarray(labels_N, dtype=np.int64)
+    faces_K = np.bincount(labels)
+    return np.asarray(len(labels) / (faces_K > 0).sum() / faces_K[labels])
+
+
 def pool_of(items: Sequence[Counted], first: Place, second: Place, trainings: Sequence[Training]) -> str:
     """`same networks` where two designs differ in the test alone, such as in flips: they hardly spread; else empty.
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import bdtr, betaincinv, chdtrc
+from scipy.stats import binom, chi2
+from statsmodels.stats.proportion import proportion_confint
 
 from occlufer.analysis.core.statistics import LEVEL
 
@@ -42,13 +43,9 @@ def paired_test(first_N: ArrayLike, second_N: ArrayLike) -> PairedTest:
     one, two = int((first & ~second).sum()), int((~first & second).sum())
     if not one + two:
         return PairedTest(0, 0, 1.0, np.nan, np.nan, np.nan)
-    tail = (1 - LEVEL) / 2
-    bounds = (
-        betaincinv(two, one + 1, tail) if two else 0.0,
-        betaincinv(two + 1, one, 1 - tail) if one else 1.0,
-    )
+    bounds = proportion_confint(two, one + two, alpha=1 - LEVEL, method="beta")
     odds = (share / (1 - share) if share < 1 else np.inf for share in (two / (one + two), *bounds))
-    p = min(1.0, 2 * float(bdtr(min(one, two), one + two, 0.5)))
+    p = min(1.0, 2 * float(binom.cdf(min(one, two), one + two, 0.5)))
     return PairedTest(one, two, p, *(float(value) for value in odds))
 
 
@@ -63,4 +60,4 @@ def clustered_test(first_N: ArrayLike, second_N: ArrayLike, units_N: ArrayLike) 
     faces_U = np.bincount(units_N)
     share_U = np.bincount(units_N, change)[faces_U > 0] / faces_U[faces_U > 0]
     squares = float((share_U**2).sum())
-    return float(chdtrc(1, share_U.sum() ** 2 / squares)) if squares > 0 else 1.0
+    return float(chi2.sf(share_U.sum() ** 2 / squares, 1)) if squares > 0 else 1.0

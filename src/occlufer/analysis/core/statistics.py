@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from occlufer.analysis.core.metrics import CLASSES, confusion
@@ -225,10 +224,14 @@ def same_worst(changes_B7: NDArray[np.float64], observed_7: NDArray[np.float64],
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p values corrected for their number: Holm, *Scandinavian Journal of Statistics* 6, 1979 (statsmodels)."""
-    if not p_values:
-        return []
-    return [float(value) for value in multipletests(list(p_values), method="holm")[1]]
+    """p values corrected for their number: Holm, *Scandinavian Journal of Statistics* 6, 1979.
+
+    By hand, as statsmodels' `multipletests` collects the garbage of the whole process at every call.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    p[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
+    return [float(value) for value in p]
 
 
 def spread(values: Sequence[float]) -> tuple[float, float, int]:
@@ -246,6 +249,9 @@ def percentile(value: NDArray[np.float64], resampled: NDArray[np.float64], level
     known = ~np.isnan(columns).all(axis=0)
     if len(columns) and known.any():
         tail = 100 * (1 - level) / 2
-        bounds[:, known] = np.nanpercentile(columns[:, known], (tail, 100 - tail), axis=0)
+        quantiles = (
+            np.nanpercentile if np.isnan(columns).any() else np.percentile
+        )  # the second is much faster
+        bounds[:, known] = quantiles(columns[:, known], (tail, 100 - tail), axis=0)
     low, high = bounds.reshape(2, *value.shape)
     return Interval(value, low, high)

@@ -138,14 +138,15 @@ def _on_shared_faces(runs: list[ScoredRun]) -> tuple[list[ScoredRun], list[LeftO
             kept.append(run)
     notes = []
     most = max(len({face[0] for face in own[run.run.name]}) for run in kept) if kept else 0
-    rows_of = {run.run.name: len(shared) * len(run.conditions) for run in kept}
-    if any(len(run.predictions) > rows_of[run.run.name] for run in kept):
+    whole = {run.run.name for run in kept if len(run.predictions) == len(shared) * len(run.conditions)}
+    if len(whole) < len(kept):
         notes.append(
             f"The runs on {kept[0].summary.dataset} were not all scored on the same test faces: only the "
             f"{len(shared)} faces that every run and condition shares (of up to {most}) are compared."
         )
     keys = {face[0] for face in shared}
-    return [cut_to(run, keys) for run in sorted(kept, key=lambda run: run.run.name)], strange, notes
+    kept.sort(key=lambda run: run.run.name)
+    return [run if run.run.name in whole else cut_to(run, keys) for run in kept], strange, notes
 
 
 def _faces(run: ScoredRun, *, with_content: bool) -> set[tuple[Any, ...]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,7 +17,7 @@ from occlufer.analysis.core.intervals import interval, recall_interval
 from occlufer.analysis.core.metrics import recall_of, records
 from occlufer.analysis.core.statistics import exact_at_ends
 from occlufer.analysis.core.study import Block
-from occlufer.analysis.core.words import condition_phrase, percent, signed
+from occlufer.analysis.core.words import condition_phrase, percent, points, signed
 from occlufer.analysis.sections.base import Section
 from occlufer.analysis.sections.parts import Details, Entry, Grid, Text, bounds, named
 from occlufer.types import EXPRESSIONS
@@ -46,7 +49,12 @@ class Answers(Section):
                         row |= {kind: found.value[place], f"{kind}_low": found.low[place],
                                 f"{kind}_high": found.high[place]}  # fmt: skip
                     answers.append(row)
-                confused += [name | row for row in one_directional(counts_77)[:_MOST]]
+                largest = one_directional(counts_77)[:_MOST]
+                bounds_P = interval(functools.partial(_excess_of, pairs=largest), cells)
+                confused += [
+                    name | row | {"excess_low": bounds_P.low[place], "excess_high": bounds_P.high[place]}
+                    for place, row in enumerate(largest)
+                ]
         return {"answers": pd.DataFrame(answers), "one_directional": pd.DataFrame(confused)}
 
     def block_parts(self, block: Block) -> list[Any]:
@@ -115,6 +123,15 @@ def one_directional(counts_77: NDArray[np.int64]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def _excess_of(matrices: ArrayLike, pairs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
+    """`excess` of P pairs of classes, of confusion counts (..., 7, 7): float64 (..., P), NaN without faces."""
+    counts = np.asarray(matrices, dtype=np.float64)
+    faces = counts.sum(axis=-1, keepdims=True)
+    shares = np.divide(counts, faces, out=np.full_like(counts, np.nan), where=faces > 0)
+    one, two = ([EXPRESSIONS.index(pair[side]) for pair in pairs] for side in ("truth", "answer"))
+    return np.asarray(shares[..., one, two] - shares[..., two, one])
+
+
 def answers_grid(rows: pd.DataFrame, caption: str) -> Grid:
     """One cell of the matrix, class by class."""
     lines = []
@@ -131,9 +148,14 @@ def confused_grid(rows: pd.DataFrame) -> Grid:
     """The largest confusions in one direction, cell by cell."""
     lines = [
         [*named(row["train"], row["test"]), Entry(f"{row['truth']} → {row['answer']}"),
-         Entry(percent(row["share"])), Entry(percent(row["share_back"])), Entry(signed(row["excess"]))]
+         Entry(percent(row["share"])), Entry(percent(row["share_back"])),
+         Entry(signed(row["excess"]),
+               "" if math.isnan(row["excess_low"]) else points(row["excess_low"], row["excess_high"]))]
         for row in records(rows)
     ]  # fmt: skip
     header = ["trained on", "tested on", "taken for", "share of the class", "the other way", "excess, points"]
-    caption = f"The {_MOST} largest confusions in one direction under each condition, all trainings together."
+    caption = (
+        f"The {_MOST} largest confusions in one direction under each condition, all trainings together, with 95 % "
+        "intervals over faces and trainings. They were picked as the largest, so that others would come out smaller."
+    )
     return Grid(caption, header, lines, "one_directional", heads=2, words=(2,))

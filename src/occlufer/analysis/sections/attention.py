@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from occlufer.analysis.core.cells import BOOTSTRAP_SEED, people_of
+from occlufer.analysis.core.cells import BOOTSTRAP_SEED, people_of, resampled_faces
 from occlufer.analysis.core.conditions import condition_order
 from occlufer.analysis.core.metrics import records
 from occlufer.analysis.core.scored import ScoredRun
@@ -30,6 +30,7 @@ from occlufer.analysis.sections.drawing import (
     add_legend,
     bare,
     panels,
+    solve_layout,
 )
 from occlufer.analysis.sections.parts import Details, Drawing, Entry, Grid, Text, bounds, named
 from occlufer.attention import REGIONS, read_attention
@@ -80,12 +81,7 @@ class Attention(Section):
             return []
         people_N = people_of([part["subject"][mapped_N] for part in parts.values()])
         labels_N = next(iter(parts.values()))["label"][mapped_N]
-        faces = FaceBootstrap(
-            labels_N,
-            people_N=people_N,
-            rng=np.random.default_rng(BOOTSTRAP_SEED),
-            resamples=self.core.resamples,
-        )
+        faces = resampled_faces(labels_N, people_N, seed=BOOTSTRAP_SEED, resamples=self.core.resamples)
         means = _means(
             faces, {training: shares[mapped_N] for training, shares in values.items()}, self.core.resamples
         )
@@ -240,7 +236,7 @@ def attention_figure(rows: pd.DataFrame, theme: Theme = LIGHT) -> Figure:
     drawn[0].invert_yaxis()
     drawn[0].set_xlim(0, 100)
     add_legend(figure, *drawn[0].get_legend_handles_labels(), theme)
-    figure.draw_without_rendering()  # the layout needs a second pass for the long names at its left
+    solve_layout(figure)  # the layout needs a second pass for the long names at its left
     return figure
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from occlufer.analysis.core import temperature
 from occlufer.analysis.core.cells import Counted, by_cell, by_training, training_bootstrap
 from occlufer.analysis.core.conditions import condition_order
 from occlufer.analysis.core.metrics import records
-from occlufer.analysis.core.statistics import FaceBootstrap, Interval, percentile
+from occlufer.analysis.core.statistics import FaceBootstrap, Interval, TrainingBootstrap, percentile
 from occlufer.analysis.core.study import Block
 from occlufer.analysis.core.trainings import Training
 from occlufer.analysis.core.words import condition_phrase, joined, percent
@@ -55,16 +55,17 @@ class Calibration(Section):
             for train, test in by_cell(items):
                 name = asdict(block) | {"train": train, "test": test}
                 cell = by_training(items, train, test)
-                rows = [item.run.rows(test) for item in cell.values()]
-                if any(part[list(PROBABILITY_COLUMNS)].isna().any(axis=None) for part in rows):
+                answers = [Answers.of(item) for item in cell.values()]
+                if any(np.isnan(one.probability_NK).any() for one in answers):
                     continue
-                row = name | _summary(list(cell.values()), rows, bootstrap, fitted)
-                row["temperature"] = float(
-                    np.mean([fitted.get(item.run.run.name, np.nan) for item in cell.values()])
-                )
-                summary.append(row | {"answered_as_bare": _answered_as_bare(items, cell, train, test)})
-                bins += [name | row for row in reliability(pd.concat(rows))]
-                risks = np.mean([risk_at(*_confidence(part)) for part in rows], axis=0)
+                row = name | _summary(answers, bootstrap, training_bootstrap(list(cell.values())), fitted)
+                row["temperature"] = float(np.mean([fitted.get(one.run, np.nan) for one in answers]))
+                row["answered_as_bare"] = _answered_as_bare(answers, by_training(items, train, "none"), test)
+                summary.append(row)
+                together = (np.concatenate([getattr(one, name) for one in answers])
+                            for name in ("confidence_N", "correct_N"))  # fmt: skip
+                bins += [name | row for row in reliability(*together)]
+                risks = np.mean([risk_at(one.confidence_N, one.correct_N) for one in answers], axis=0)
                 risk += [name | {"coverage": c, "risk": r} for c, r in zip(COVERAGES, risks, strict=True)]
         tables = {"calibration": summary, "reliability": bins, "risk_coverage": risk}
         return {name: pd.DataFrame(rows) for name, rows in tables.items()}
@@ -119,22 +120,42 @@ class Calibration(Section):
         )]  # fmt: skip
 
 
-def _confidence(rows: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Confidence (the largest probability) and whether the answer is correct, face by face."""
-    confidence_N = rows[list(PROBABILITY_COLUMNS)].to_numpy(dtype=np.float64).max(axis=1)
-    return confidence_N, (rows["label"] == rows["prediction"]).to_numpy()
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What one network answers under one condition.
+
+    Attributes:
+        run: the run's name.
+        training: its seed and fold.
+        label_N: int64, the truth.
+        probability_NK: float64 (N, 7).
+        confidence_N: float64, the largest probability.
+        correct_N: bool, whether the answer is the truth.
+    """
+
+    run: str
+    training: Training
+    label_N: NDArray[np.int64]
+    probability_NK: NDArray[np.float64]
+    confidence_N: NDArray[np.float64]
+    correct_N: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, item: Counted) -> Answers:
+        """Those of one cell's network."""
+        rows = item.run.rows(item.test)
+        probability_NK = rows[list(PROBABILITY_COLUMNS)].to_numpy(dtype=np.float64)
+        return cls(item.run.run.name, item.training, rows["label"].to_numpy(), probability_NK,
+                   probability_NK.max(axis=1), item.cell.correct_N)  # fmt: skip
 
 
-def _answered_as_bare(
-    items: Sequence[Counted], cell: Mapping[Training, Counted], train: str, test: str
-) -> float:
+def _answered_as_bare(answers: Sequence[Answers], bare: Mapping[Training, Counted], test: str) -> float:
     """`answered_at` the error that the same networks make on bare faces, averaged; NaN without bare faces."""
-    bare = by_training(items, train, "none")
-    if test == "none" or not set(cell) <= set(bare):
+    if test == "none" or not {one.training for one in answers} <= set(bare):
         return float("nan")
     return float(np.mean([
-        answered_at(*_confidence(item.run.rows(test)), 1 - float(bare[training].cell.correct_N.mean()))
-        for training, item in cell.items()
+        answered_at(one.confidence_N, one.correct_N, 1 - float(bare[one.training].cell.correct_N.mean()))
+        for one in answers
     ]))  # fmt: skip
 
 
@@ -145,28 +166,29 @@ def bin_of(confidence_N: ArrayLike) -> NDArray[np.int64]:
 
 
 def _summary(
-    items: Sequence[Counted], parts: Sequence[pd.DataFrame], faces: FaceBootstrap, fitted: Mapping[str, float]
+    answers: Sequence[Answers],
+    faces: FaceBootstrap,
+    trainings: TrainingBootstrap,
+    fitted: Mapping[str, float],
 ) -> dict[str, Any]:
     """ECE and NLL with intervals over faces (or people) and trainings, before and after the temperature of each run."""
-    trainings = training_bootstrap(items)
-    shares, columns, named = [], [], []
-    for item, rows in zip(items, parts, strict=True):
-        confidence_N, correct_N = _confidence(rows)
-        probability_NK = rows[list(PROBABILITY_COLUMNS)].to_numpy(dtype=np.float64)
-        sets = {"": probability_NK}
-        if item.run.run.name in fitted:
-            sets["_scaled"] = temperature.scaled(probability_NK, fitted[item.run.run.name])
-        for suffix, one_NK in sets.items():
-            columns.append(_error_columns(one_NK, rows["label"].to_numpy(), correct_N))
-            named.append((suffix, item.training))
-        shares.append((confidence_N.mean(), correct_N.mean()))
+    columns, named = [], []
+    for one in answers:
+        sets = {"": one.probability_NK}
+        if one.run in fitted:
+            sets["_scaled"] = temperature.scaled(one.probability_NK, fitted[one.run])
+        for suffix, probability_NK in sets.items():
+            columns.append(_error_columns(probability_NK, one.label_N, one.correct_N))
+            named.append((suffix, one.training))
     values = _errors(np.column_stack(columns), named, faces)
-    row: dict[str, Any] = {"trainings": len(items)}
-    row |= dict(zip(("confidence", "accuracy"), np.mean(shares, axis=0).tolist(), strict=True))
+    row: dict[str, Any] = {"trainings": len(answers)}
+    for name, shares in (("confidence", [one.confidence_N.mean() for one in answers]),
+                         ("accuracy", [one.correct_N.mean() for one in answers])):  # fmt: skip
+        row[name] = float(np.mean(shares))
     for name in ("ece", "nll", "ece_scaled", "nll_scaled"):
         of_name = values.get(name, {})
         missing = Interval(*(np.asarray(np.nan),) * 3)
-        interval = percentile(*trainings.mix(of_name)) if len(of_name) == len(items) else missing
+        interval = percentile(*trainings.mix(of_name)) if len(of_name) == len(answers) else missing
         row |= {name: float(interval.value), f"{name}_low": float(interval.low),
                 f"{name}_high": float(interval.high)}  # fmt: skip
     return row
@@ -213,14 +235,15 @@ def answered_at(confidence_N: NDArray[np.float64], correct_N: NDArray[np.bool_],
     return float((within[-1] + 1) / len(wrong_N)) if len(within) else 0.0
 
 
-def reliability(rows: pd.DataFrame) -> list[dict[str, Any]]:
+def reliability(confidence_N: NDArray[np.float64], correct_N: NDArray[np.bool_]) -> list[dict[str, Any]]:
     """The bins that hold faces: their number, mean confidence and accuracy."""
-    confidence_N, correct_N = _confidence(rows)
-    table = pd.DataFrame({"bin": bin_of(confidence_N), "confidence": confidence_N, "accuracy": correct_N})
-    found = table.groupby("bin").agg(
-        faces=("bin", "size"), confidence=("confidence", "mean"), accuracy=("accuracy", "mean")
-    )
-    return records(found.reset_index())
+    bin_N = bin_of(confidence_N)
+    faces, confidence, correct = (np.bincount(bin_N, weights) for weights in (None, confidence_N, correct_N))
+    return [
+        {"bin": int(place), "faces": int(faces[place]), "confidence": confidence[place] / faces[place],
+         "accuracy": correct[place] / faces[place]}
+        for place in np.flatnonzero(faces)
+    ]  # fmt: skip
 
 
 def risk_at(confidence_N: NDArray[np.float64], correct_N: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -85,8 +85,14 @@ def save(
 
 def _fix_layout(figure: Figure) -> None:
     """Solve the layout once for all formats, at a resolution at which words are as wide as in print."""
-    figure.draw_without_rendering()
+    solve_layout(figure)
     figure.set_layout_engine(None)  # "none" would keep a place-holder, for which each format is drawn twice
+
+
+def solve_layout(figure: Figure) -> None:
+    """Place axes and words, without drawing them."""
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
 
 
 def svg_uri(content: bytes) -> str:
@@ -172,8 +178,10 @@ def panels(
 def shade(axes: Axes, shares: NDArray[np.float64], theme: Theme) -> None:
     """Coloured cells around whole numbers, first row on top: drawn as a mesh, so that vector files hold no raster."""
     edges = [np.arange(size + 1) - 0.5 for size in shares.shape[::-1]]
-    axes.pcolormesh(*edges, shares, cmap=theme.colormap, vmin=0, vmax=1)
-    axes.invert_yaxis()
+    axes.pcolormesh(
+        *edges, shares, cmap=theme.colormap, vmin=0, vmax=1, edgecolors=theme.paper, linewidth=1.5
+    )
+    axes.set_ylim(len(shares) - 0.5, -0.5)  # inverting twice, as panels share their axes, would turn it back
 
 
 def numbers(
@@ -201,18 +209,16 @@ def numbers(
 def outline(text: str, size: float) -> OutlinePath:
     """A text's outline around its middle, inches."""
     path = TextPath((0, 0), text, size=size)
-    box = path.get_extents()
-    middle = [(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2]
+    points = path.vertices[
+        path.codes != OutlinePath.CLOSEPOLY
+    ]  # their box is that of the curves, and sooner found
+    middle = (points.min(axis=0) + points.max(axis=0)) / 2
     return OutlinePath((path.vertices - middle) / 72, path.codes)
 
 
 def label_cells(
     axes: Axes, columns: Sequence[str], rows: Sequence[str], theme: Theme, *, rotation: float
 ) -> None:
-    """Names of rows and columns, and thin lines between the cells."""
+    """Names of rows and columns."""
     axes.set_xticks(range(len(columns)), columns, rotation=rotation)
     axes.set_yticks(range(len(rows)), rows)
-    axes.set_xticks(np.arange(len(columns) + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
-    axes.grid(which="minor", color=theme.paper, linewidth=1.5)
-    axes.tick_params(which="minor", length=0)

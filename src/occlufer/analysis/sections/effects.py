@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from occlufer.analysis.core.cells import Counted, by_training
 from occlufer.analysis.core.conditions import condition_order, is_partial, mask_and_headset
-from occlufer.analysis.core.effects import Contrast, Place, contrast_between, effects
+from occlufer.analysis.core.effects import Contrast, Place, balance, contrast_between, effects
 from occlufer.analysis.core.metrics import records
 from occlufer.analysis.core.statistics import holm
 from occlufer.analysis.core.study import Block
@@ -101,7 +101,8 @@ class Effects(Section):
             "random effects; interval and p rest on the variance of the mean with Satterthwaite’s degrees of freedom "
             "(Searle, Casella & McCulloch, Variance Components, 1992). The variance between trainings is averaged over "
             "the contrasts of a family, which are taken to spread alike; those that share networks count less (Box, "
-            "1954). With one training it speaks of other faces only.",
+            "1954). With one training it speaks of other faces only. For UAR (unweighted average recall) each face "
+            "counts by one over the number of its class, and these numbers are taken as fixed.",
         ), (
             "Effect shown, equivalent, detectable",
             "Shown: p (Holm) below .05. Equivalent: two one-sided t tests against the margin (Schuirmann, 1987), "
@@ -114,6 +115,7 @@ def _block_rows(
     block: Block, items: list[Counted], units_N: NDArray[np.int64], margin: float
 ) -> list[dict[str, Any]]:
     rows = []
+    weights_N = balance(items[0].run.rows(items[0].test)["label"])
     for family in ("primary", "exploratory"):
         primary = family == "primary"
         asked = [
@@ -122,11 +124,13 @@ def _block_rows(
             if of == family and (contrast := contrast_between(items, first, second))
         ]
         answers = effects([contrast for _, contrast in asked], units_N)
+        balanced = [replace(one, change_NR=one.change_NR * weights_N[:, None]) for _, one in asked]
         found = [
-            asdict(block) | {"family": family, "kind": kind} | _sides(items, contrast) | asdict(answer)
+            asdict(block) | {"family": family, "kind": kind} | _sides(items, contrast, weights_N) | asdict(answer)
             | {"detectable": answer.detectable, "p_equivalent": answer.p_equivalent(margin)}
             | (dict(zip(("low_adjusted", "high_adjusted"), answer.bounds(len(asked)), strict=True)) if primary else {})
-            for (kind, contrast), answer in zip(asked, answers, strict=True)
+            | {f"uar_{name}": getattr(recall, name) for name in ("difference", "low", "high")}
+            for (kind, contrast), answer, recall in zip(asked, answers, effects(balanced, units_N), strict=True)
         ]  # fmt: skip
         for name in ("p", "p_equivalent") if primary else ():
             for row, p in zip(found, holm([_known(row[name]) for row in found]), strict=True):
@@ -135,13 +139,15 @@ def _block_rows(
     return rows
 
 
-def _sides(items: list[Counted], contrast: Contrast) -> dict[str, Any]:
-    """The cells of a contrast, its trainings, and the mean accuracy of both sides."""
+def _sides(items: list[Counted], contrast: Contrast, weights_N: NDArray[np.float64]) -> dict[str, Any]:
+    """The cells of a contrast, its trainings, and the mean accuracy and UAR of both sides."""
     row: dict[str, Any] = {}
     for name, place in (("first", contrast.first), ("second", contrast.second)):
         cell = by_training(items, *place)
         row |= {f"train_{name}": place[0], f"test_{name}": place[1]}
-        row[f"accuracy_{name}"] = float(np.mean([cell[r].cell.correct_N.mean() for r in contrast.trainings]))
+        correct = [cell[r].cell.correct_N for r in contrast.trainings]
+        row[f"accuracy_{name}"] = float(np.mean([one_N.mean() for one_N in correct]))
+        row[f"uar_{name}"] = float(np.mean([(weights_N * one_N).mean() for one_N in correct]))
     return row | {"trainings": len(contrast.trainings)}
 
 
@@ -274,18 +280,23 @@ def effects_grid(effects: pd.DataFrame) -> Grid:
         contrast, where = _question(row)
         p = row["p_holm"] if primary else row["p"]
         rows.append([
-            Entry(contrast, where), Entry(f"{100 * row['accuracy_first']:.1f} → {100 * row['accuracy_second']:.1f}"),
+            Entry(contrast, f"{where}, {count(row['trainings'], 'training')}"),
+            Entry(f"{100 * row['accuracy_first']:.1f} → {100 * row['accuracy_second']:.1f}"),
             Entry(signed(row["difference"]), points(row["low"], row["high"])),
             *([Entry(points(row["low_adjusted"], row["high_adjusted"]))] if primary else []),
-            Entry("–" if np.isnan(p) else p_value(p)),
+            Entry(signed(row["uar_difference"]), points(row["uar_low"], row["uar_high"])),
+            Entry("–" if np.isnan(p) else p_value(p), f"df {row['df']:.0f}"),
             Entry(p_value(row["p_equivalent_holm" if primary else "p_equivalent"])),
-            Entry(_size(row["detectable"])), Entry(f"{row['df']:.0f}"), Entry(str(row["trainings"])),
+            Entry(_size(row["detectable"])),
         ])  # fmt: skip
-    header = ["contrast", "accuracy, %", "difference, points",
-              *(["adjusted interval", "p (Holm)"] if primary else ["p"]),
-              "p of equivalence", "detectable, points", "degrees of freedom", "trainings"]  # fmt: skip
+    header = ["contrast", "accuracy, %", "difference, points", *(["adjusted interval"] if primary else []),
+              "UAR, points", "p (Holm)" if primary else "p", "p of equivalence", "detectable, points"]  # fmt: skip
     adjusted = " The adjusted interval holds for all rows together (Bonferroni), as p does." * primary
-    return Grid(f"Differences over all trainings, with 95 % intervals.{adjusted}", header, rows, "effects")
+    caption = (
+        f"Differences of accuracy over all trainings, with 95 % intervals.{adjusted} UAR: the same difference of the "
+        "mean recall of the classes, in which rare ones count as much as common ones. df: degrees of freedom of p."
+    )
+    return Grid(caption, header, rows, "effects")
 
 
 def effects_figure(effects: pd.DataFrame, theme: Theme) -> Figure:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from occlufer.analysis.core.cells import BOOTSTRAP_SEED, by_cell, people_of
+from occlufer.analysis.core.cells import BOOTSTRAP_SEED, by_cell, people_of, resampled_faces
 from occlufer.analysis.core.intervals import accuracy_interval, difference, interval, recall_interval
 from occlufer.analysis.core.metrics import accuracy_of, f1_macro_of, records
 from occlufer.analysis.core.scored import ScoredRun
 from occlufer.analysis.core.scores import sort_conditions
-from occlufer.analysis.core.statistics import FaceBootstrap, Interval
+from occlufer.analysis.core.statistics import Interval
 from occlufer.analysis.core.study import Block
 from occlufer.analysis.core.words import condition_phrase, count, percent, points, signed
 from occlufer.analysis.sections.base import Section
@@ -35,8 +34,8 @@ class Elsewhere(Section):
         groups: dict[Group, list[tuple[ScoredRun, pd.DataFrame]]] = {}
         left_out = []
         for run in self.core.study.runs:
-            for name, rows in evaluations(run):
-                if isinstance(rows, str):
+            for name in evaluated(run):
+                if isinstance(rows := evaluation(run, name), str):
                     left_out.append({"run": run.run.name, "other": name, "reason": rows})
                     continue
                 for test, part in rows.groupby("condition", sort=False):
@@ -53,8 +52,9 @@ class Elsewhere(Section):
         parts = [part[part["key"].isin(keys)].sort_values("key") for _, part in found]
         people_N = people_of([part["subject"] for part in parts])
         # Another seed than that of the study's own faces: the two samples of faces are independent.
-        rng = np.random.default_rng(BOOTSTRAP_SEED + 1)
-        faces = FaceBootstrap(parts[0]["label"], people_N=people_N, rng=rng, resamples=self.core.resamples)
+        faces = resampled_faces(
+            parts[0]["label"], people_N, seed=BOOTSTRAP_SEED + 1, resamples=self.core.resamples
+        )
         cells = {
             run.training: faces.cell(part["prediction"]) for (run, _), part in zip(found, parts, strict=True)
         }
@@ -103,23 +103,22 @@ class Elsewhere(Section):
         ]
 
 
-def evaluations(run: ScoredRun) -> Iterator[tuple[str, pd.DataFrame | str]]:
-    """(name of the other dataset, its rows or why they cannot be used) of every evaluation of a run."""
-    for path in sorted(run.run.folder.glob("elsewhere/*/predictions.parquet")):
-        try:
-            rows = Run(path.parent).predictions()
-        except RunError as error:
-            yield path.parent.name, str(error)
-            continue
-        rows = rows[rows["split"] == "test"]
-        valid = rows[["label", "prediction"]].isin(range(len(EXPRESSIONS))).all(axis=None)
-        if not len(rows) or not valid or rows.duplicated(["key", "condition"]).any():
-            yield (
-                path.parent.name,
-                "Its predictions.parquet holds no usable test rows. Run `occlufer evaluate` again.",
-            )
-        else:
-            yield path.parent.name, rows.astype({"label": "int64", "prediction": "int64"})
+def evaluated(run: ScoredRun) -> list[str]:
+    """Names of the other datasets that a run was tested on."""
+    return sorted(path.parent.name for path in run.run.folder.glob("elsewhere/*/predictions.parquet"))
+
+
+def evaluation(run: ScoredRun, name: str) -> pd.DataFrame | str:
+    """The rows of a test on another dataset, or why they cannot be used."""
+    try:
+        rows = Run(run.run.folder / "elsewhere" / name).predictions()
+    except RunError as error:
+        return str(error)
+    rows = rows[rows["split"] == "test"]
+    valid = rows[["label", "prediction"]].isin(range(len(EXPRESSIONS))).all(axis=None)
+    if not len(rows) or not valid or rows.duplicated(["key", "condition"]).any():
+        return "Its predictions.parquet holds no usable test rows. Run `occlufer evaluate` again."
+    return rows.astype({"label": "int64", "prediction": "int64"})
 
 
 def _columns(name: str, found: Interval) -> dict[str, float]:

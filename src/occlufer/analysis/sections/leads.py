@@ -12,7 +12,7 @@ from occlufer.analysis.core.metrics import confusion, records
 from occlufer.analysis.core.scored import ScoredRun
 from occlufer.analysis.core.words import count, percent
 from occlufer.analysis.sections.base import Section
-from occlufer.analysis.sections.elsewhere import evaluations
+from occlufer.analysis.sections.elsewhere import evaluated, evaluation
 from occlufer.analysis.sections.parts import Entry, Grid
 from occlufer.reading import read_json
 from occlufer.types import EXPRESSIONS, RunError
@@ -82,12 +82,12 @@ def leads(run: ScoredRun) -> Iterator[tuple[str, str]]:
 def other_views(run: ScoredRun) -> Iterator[tuple[str, str]]:
     """The same for each other dataset whose faces were seen through another view than the run's own."""
     trained = run.config.get("view")
-    for name, rows in evaluations(run):
+    for name in evaluated(run):
         try:
             seen = read_json(run.run.folder / "elsewhere" / name / "view.json")
         except RunError:  # an evaluation of an earlier version
             continue
-        if isinstance(rows, str) or not isinstance(trained, dict) or seen == trained:
+        if not isinstance(trained, dict) or seen == trained or isinstance(rows := evaluation(run, name), str):
             continue
         for condition, part in rows.groupby("condition", sort=False):
             right = percent((part["label"] == part["prediction"]).mean())

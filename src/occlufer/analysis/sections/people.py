@@ -14,7 +14,7 @@ from occlufer.analysis.core.cells import Counted, by_cell, by_training, training
 from occlufer.analysis.core.metrics import records
 from occlufer.analysis.core.statistics import FaceBootstrap, percentile
 from occlufer.analysis.core.study import Block
-from occlufer.analysis.core.words import percent, points, signed
+from occlufer.analysis.core.words import count, joined, percent, points, signed
 from occlufer.analysis.sections.base import Section
 from occlufer.analysis.sections.parts import Details, Entry, Grid, Text, bounds, named
 
@@ -55,9 +55,8 @@ class People(Section):
         return {"groups": pd.DataFrame(groups), "people": pd.DataFrame(people)}
 
     def opening(self) -> list[Any]:
-        return [Text("Gap: accuracy on the group minus that on all other faces of the same condition. Groups with "
-                     f"fewer than {_LEAST} faces are left out. Pose and skin type (Fitzpatrick) are those that the "
-                     "dataset states.")]  # fmt: skip
+        return [Text("Gap: accuracy on the group minus that on all other faces of the same condition. Pose and skin "
+                     "type (Fitzpatrick) are those that the dataset states.")]  # fmt: skip
 
     def cautions(self, block: Block) -> list[str]:
         groups = self.of("groups", block)
@@ -89,11 +88,16 @@ class People(Section):
         for by in dict.fromkeys(groups["by"]) if len(groups) else ():
             rows = groups[groups["by"] == by]
             parts.append(Details(f"By {by} ({len(rows)})", [groups_grid(rows)], open=len(rows) <= 12))
-        return parts
+        items = self.core.counted[block]
+        return [*parts, *(_left_out(items[0]) if items else [])]
 
 
 def groups_of(item: Counted) -> dict[tuple[str, str], NDArray[np.bool_]]:
     """(what, group) -> which test faces are in it, bool (N,), by the facts that the run recorded of them."""
+    return {name: inside for name, inside in _all_groups(item).items() if _enough(inside)}
+
+
+def _all_groups(item: Counted) -> dict[tuple[str, str], NDArray[np.bool_]]:
     facts, keys = item.run.facts, item.run.rows(item.test)["key"]
     if facts is None:
         return {}
@@ -106,7 +110,22 @@ def groups_of(item: Counted) -> dict[tuple[str, str], NDArray[np.bool_]]:
     for column, (_, others) in _OVERLAP.items():
         if column in facts:
             found["overlap", others] = facts[column].to_numpy() == 0
-    return {name: inside for name, inside in found.items() if _LEAST <= inside.sum() <= len(keys) - _LEAST}
+    return found
+
+
+def _enough(inside_N: NDArray[np.bool_]) -> bool:
+    return bool(_LEAST <= inside_N.sum() <= len(inside_N) - _LEAST)
+
+
+def _left_out(item: Counted) -> list[Text]:
+    """Which groups are too small, or hold all but a few faces."""
+    few = [
+        f"{group} ({count(int(inside_N.sum()), 'face')} of {len(inside_N)})"
+        for (by, group), inside_N in _all_groups(item).items()
+        if by != "overlap" and not _enough(inside_N)
+    ]
+    what = f"{count(len(few), 'group')} with fewer than {_LEAST} faces, or with fewer outside"
+    return [Text(f"Left out: {what}: {joined(few)}.")] if few else []
 
 
 def _without(groups: pd.DataFrame, others: str) -> str:
@@ -124,20 +143,26 @@ def _without(groups: pd.DataFrame, others: str) -> str:
 def _group_rows(
     cell: Sequence[Counted], named_N: dict[tuple[str, str], NDArray[np.bool_]], faces: FaceBootstrap
 ) -> Iterator[dict[str, Any]]:
+    """Accuracy on each group of faces, and the gap to all others."""
+    if not named_N:
+        return
     trainings = training_bootstrap(cell)
-    for (by, group), inside_N in named_N.items():
-        values: dict[str, dict[Any, tuple[float, NDArray[np.float64]]]] = {"accuracy": {}, "gap": {}}
-        for item in cell:
-            correct_N = item.cell.correct_N
-            columns = np.column_stack([correct_N & inside_N, inside_N, correct_N & ~inside_N, ~inside_N])
-            sums_B4 = faces.sums(columns)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                here_B, there_B = sums_B4[:, 0] / sums_B4[:, 1], sums_B4[:, 2] / sums_B4[:, 3]
-            here, there = float(correct_N[inside_N].mean()), float(correct_N[~inside_N].mean())
-            values["accuracy"][item.training] = here, here_B
-            values["gap"][item.training] = here - there, here_B - there_B
+    side_NH = np.stack([side for inside_N in named_N.values() for side in (inside_N, ~inside_N)], axis=1)
+    correct_NR = np.stack([item.cell.correct_N for item in cell], axis=1)
+    right_NRH = correct_NR[:, :, None] & side_NH[:, None]
+    drawn_BK = faces.sums(np.concatenate([side_NH, right_NRH.reshape(len(side_NH), -1)], axis=1))
+    groups = side_NH.shape[1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        drawn_BRH = drawn_BK[:, groups:].reshape(-1, *right_NRH.shape[1:]) / drawn_BK[:, None, :groups]
+    share_RH = right_NRH.sum(axis=0) / side_NH.sum(axis=0)
+    for place, ((by, group), inside_N) in enumerate(named_N.items()):
         row: dict[str, Any] = {"by": by, "group": group, "n": int(inside_N.sum()), "trainings": len(cell)}
-        for name, found in values.items():
+        here, there = 2 * place, 2 * place + 1
+        for name, share_R, drawn_BR in (
+            ("accuracy", share_RH[:, here], drawn_BRH[:, :, here]),
+            ("gap", share_RH[:, here] - share_RH[:, there], drawn_BRH[:, :, here] - drawn_BRH[:, :, there]),
+        ):
+            found = {item.training: (share_R[r], drawn_BR[:, r]) for r, item in enumerate(cell)}
             interval = percentile(*trainings.mix(found))
             row |= {name: float(interval.value), f"{name}_low": float(interval.low),
                     f"{name}_high": float(interval.high)}  # fmt: skip

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from occlufer.analysis.core.cells import Counted, by_training
 from occlufer.analysis.core.conditions import condition_order, is_partial
-from occlufer.analysis.core.effects import Contrast, Place, contrast_between, effects, pool_of
+from occlufer.analysis.core.effects import Contrast, Place, balance, contrast_between, effects, pool_of
 from occlufer.analysis.core.metrics import records
 from occlufer.analysis.core.statistics import FaceBootstrap, Interval
 from occlufer.analysis.core.study import Block
@@ -136,9 +136,7 @@ class _Family:
         self._items, self._units_N = items, units_N
         faces_K = np.bincount(labels_N, minlength=len(EXPRESSIONS)).astype(np.float64)
         self._largest_N = (labels_N == faces_K.argmax()).astype(np.float64)
-        # The mean of these weights times "correct" is the mean recall of the classes.
-        with np.errstate(divide="ignore"):
-            self._balance_N = (len(labels_N) / (faces_K > 0).sum() / faces_K)[labels_N]
+        self._balance_N = balance(labels_N)
         self._classes = int((faces_K > 0).sum())
 
     def has(self, place: Place) -> bool:
