@@ -51,7 +51,8 @@ def test_twice_the_runs_cost_about_twice_as_much(small: Path, tmp_path: Path) ->
     calls(small)  # what is read or built once a process
     once = calls(small)
     assert calls(made(tmp_path / "seeds", networks=1, seeds=4)) < 2.2 * once
-    assert calls(made(tmp_path / "networks", networks=2, seeds=2)) < 2.3 * once
+    # A second network brings the section that compares networks, where each of Tukey's p values is an integral.
+    assert calls(made(tmp_path / "networks", networks=2, seeds=2)) < 2.6 * once
 
 
 def test_ten_times_the_faces_call_hardly_more(small: Path, tmp_path: Path) -> None:

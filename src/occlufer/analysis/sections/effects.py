@@ -286,15 +286,15 @@ def effects_grid(effects: pd.DataFrame) -> Grid:
             *([Entry(points(row["low_adjusted"], row["high_adjusted"]))] if primary else []),
             Entry(signed(row["uar_difference"]), points(row["uar_low"], row["uar_high"])),
             Entry("–" if np.isnan(p) else p_value(p), f"df {row['df']:.0f}"),
-            Entry(p_value(row["p_equivalent_holm" if primary else "p_equivalent"])),
-            Entry(_size(row["detectable"])),
+            Entry(p_value(row["p_equivalent_holm" if primary else "p_equivalent"]), f"± {_size(row['detectable'])}"),
         ])  # fmt: skip
     header = ["contrast", "accuracy, %", "difference, points", *(["adjusted interval"] if primary else []),
-              "UAR, points", "p (Holm)" if primary else "p", "p of equivalence", "detectable, points"]  # fmt: skip
+              "UAR, points", "p (Holm)" if primary else "p", "p of equivalence"]  # fmt: skip
     adjusted = " The adjusted interval holds for all rows together (Bonferroni), as p does." * primary
     caption = (
         f"Differences of accuracy over all trainings, with 95 % intervals.{adjusted} UAR: the same difference of the "
-        "mean recall of the classes, in which rare ones count as much as common ones. df: degrees of freedom of p."
+        "mean recall of the classes, in which rare ones count as much as common ones. df: degrees of freedom of p. ±: "
+        "the difference that could have been detected, points."
     )
     return Grid(caption, header, rows, "effects")
 
