@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import yaml
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_object
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from occlufer.building import build
 from occlufer.commands.options import COMMANDS, command_help, group_options
@@ -51,13 +51,16 @@ def hydra_ready() -> Iterator[None]:
     HydraConfig.instance().cfg = None
 
 
+@cache
+def composed(name: str, *overrides: str) -> DictConfig:
+    return hydra.compose(name, list(overrides), return_hydra_config=True)
+
+
 def compose(name: str, *overrides: str) -> DictConfig:
     """A command's configuration, as the command sees it, but for the values that have to be given (`???`)."""
-    config = hydra.compose(name, list(overrides), return_hydra_config=True)
-    HydraConfig.instance().set_config(config)
-    with open_dict(config):
-        del config["hydra"]
-    return config
+    whole = composed(name, *overrides)
+    HydraConfig.instance().set_config(whole)
+    return OmegaConf.masked_copy(whole, [key for key in whole if key != "hydra"])
 
 
 def default_groups(command: str) -> list[str]:
@@ -176,7 +179,7 @@ def test_conditions_of_evaluate_exist_and_are_those_of_train():
 
 @pytest.mark.parametrize("experiment", GROUPS["experiment"])
 def test_an_experiment_sweeps_over_what_exists(experiment):
-    config = hydra.compose("train", [f"experiment={experiment}"], return_hydra_config=True)
+    config = composed("train", f"experiment={experiment}")
     for key, values in (config.hydra.sweeper.params or {}).items():
         names = [name.strip() for name in str(values).split(",")]
         if key in GROUPS:

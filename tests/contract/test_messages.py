@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,8 +30,13 @@ _FOREIGN = {
 _MADE_FOR_PROGRAMS = {"launchers/jobs.py"}  # words that are handed to Hydra, not to a reader
 
 
-def _messages() -> Iterator[tuple[str, str]]:
+@functools.cache
+def _messages() -> list[tuple[str, str]]:
     """(file, text) of every text of the package but docstrings, `{}` standing for what is filled in."""
+    return list(_texts())
+
+
+def _texts() -> Iterator[tuple[str, str]]:
     for path in sorted((_ROOT / "src" / "occlufer").rglob("*.py")):
         name = path.relative_to(_ROOT / "src" / "occlufer").as_posix()
         if name in _MADE_FOR_PROGRAMS:

@@ -49,14 +49,14 @@ socket.getaddrinfo = getaddrinfo
 """
 
 
-# Several commands one after the other in a process: `COMMANDS WORDS -- WORDS -- ...`.
+# Several commands one after the other in a process: `COMMANDS WORDS -- WORDS -- ...`; RUN is the one run that is there.
 COMMANDS = """
-import itertools, sys
+import itertools, pathlib, sys
 from occlufer.cli import main
-given = sys.argv[1:]
-for last, words in itertools.groupby(given, lambda word: word == "--"):
+for last, words in itertools.groupby(sys.argv[1:], lambda word: word == "--"):
     if not last:
-        sys.argv[1:] = words
+        runs = [str(path.parent) for path in pathlib.Path().rglob("run.json")]
+        sys.argv[1:] = [f"run={runs[0]}" if word == "run=RUN" else word for word in words]
         main()
 """
 
@@ -73,19 +73,16 @@ def test_nothing_calls_home(tmp_path: Path) -> None:
     for name in ("NO_ALBUMENTATIONS_UPDATE", "WANDB_ERROR_REPORTING"):
         environment.pop(name, None)
 
-    def run(*words: str) -> None:
-        command = [sys.executable, "-c", COMMANDS, *words]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280
-        )
-        told = (tmp_path / "told").read_text() if (tmp_path / "told").exists() else ""
-        assert (done.returncode, told) == (0, ""), done.stderr[-3000:]
-
     inputs = tiny_fer2013(tmp_path)
     paths = [word for word in inputs if word.startswith("paths.")]
-    run("train", *inputs, "study=s", "model=plain_cnn", "model.widths=[8,8]", "image.size=32", "loader.num_workers=1",
-        "loader.batch_size=8", "trainer.max_epochs=1", "occlusion=mask", "augmentation=standard",
-        "logger=wandb")  # fmt: skip
-    study = next(path.parent for path in tmp_path.rglob("run.json")).parent
-    evaluate = ["evaluate", f"run={next(study.glob('mask_*'))}", "conditions=[headset]", *paths]
-    run(*evaluate, "--", "report", "study=s", *paths)
+    train = ["train", *inputs, "study=s", "model=plain_cnn", "model.widths=[8,8]", "image.size=32",
+             "loader.num_workers=1", "loader.batch_size=8", "trainer.max_epochs=1", "occlusion=mask",
+             "augmentation=standard", "logger=wandb"]  # fmt: skip
+    evaluate, report = ["evaluate", "run=RUN", "conditions=[headset]", *paths], ["report", "study=s", *paths]
+    done = subprocess.run(
+        [sys.executable, "-c", COMMANDS, *train, "--", *evaluate, "--", *report],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900,
+    )  # fmt: skip
+    told = (tmp_path / "told").read_text() if (tmp_path / "told").exists() else ""
+    assert (done.returncode, told) == (0, ""), done.stderr[-3000:]
+    assert list(tmp_path.rglob("report.html"))
