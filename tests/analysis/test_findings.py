@@ -8,7 +8,7 @@ import fakes_runs
 from occlufer.analysis.core.core import Core
 from occlufer.analysis.core.study import load_study
 from occlufer.analysis.core.words import condition_phrase, count, p_value, signed
-from occlufer.analysis.sections import make_sections
+from occlufer.analysis.sections import effects, make_sections
 
 
 def sentences(folder: Path) -> str:
@@ -28,6 +28,20 @@ def test_sentences_are_built_from_the_numbers(study_folder: Path) -> None:
     assert f"{lost}from {clean:.1f} % to {covered:.1f} % (95 % interval " in text
     assert "Headsets cut the accuracy" in text
     assert "140 test faces and 2 trainings of each network, which is little" in text
+
+
+def test_an_occluder_of_ones_own_is_one_thing_and_no_change_is_no_rise(tmp_path: Path) -> None:
+    folder = fakes_runs.make_study(tmp_path, conditions=("none", "scarf"), tests=("none", "scarf"), n=300)
+    assert "The occluder scarf cuts the accuracy of networks trained on bare faces by " in sentences(folder)
+    row = {"kind": "cover", "low": -0.01, "high": 0.01, "accuracy_first": 0.5, "accuracy_second": 0.5}
+    sides = {"train_second": "none", "test_second": "scarf@0.1"}
+    told = effects._sentence({**row, **sides, "difference": 0.0})
+    assert told.startswith(
+        "The occluder scarf@0.1 changes the accuracy of networks trained on bare faces by 0.0 points"
+    )
+    assert "Masks (dial at 0.1) raise" in effects._sentence(
+        {**row, **sides, "test_second": "mask@0.1", "difference": 0.01}
+    )
 
 
 def answers_of(folder: Path) -> dict[str, str]:

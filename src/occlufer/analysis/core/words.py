@@ -45,8 +45,12 @@ def condition_phrase(name: str) -> str:
 
 
 def occluder_phrase(name: str) -> str:
-    """What covers the faces of a condition: `masks`, `headsets`; its name where it has no words."""
-    return (_NAMED.get(name) or ("", ""))[1] or name
+    """What covers the faces of a condition: `masks`, `headsets (dial at 0.5)`; `the occluder NAME` without words."""
+    occluder, severity = dial(name)
+    plural = _NAMED.get(occluder, ("", ""))[1]
+    if not plural:
+        return f"the occluder {name}"
+    return plural if occluder == name else f"{plural} (dial at {severity:g})"
 
 
 def sentence(text: str) -> str:

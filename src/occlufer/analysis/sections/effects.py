@@ -204,10 +204,11 @@ def _sentence(row: dict[str, Any]) -> str:
     numbers = f"from {percent(row['accuracy_first'])} to {percent(row['accuracy_second'])} ({between})."
     train, test = (condition_phrase(row[f"{side}_second"]) for side in ("train", "test"))
     if row["kind"] == "cover":
-        verb = "cut" if change < 0 else "raise"
+        covers = occluder_phrase(row["test_second"])
+        verb = "change" if abs(change) < 0.0005 else "cut" if change < 0 else "raise"
+        verb += "s" * covers.startswith("the occluder")
         return (
-            f"{sentence(occluder_phrase(row['test_second']))} {verb} the accuracy of networks trained on bare faces by "
-            f"{size}, {numbers}"
+            f"{sentence(covers)} {verb} the accuracy of networks trained on bare faces by {size}, {numbers}"
         )
     if row["kind"] == "train":
         verb = "raises" if change > 0 else "lowers"
