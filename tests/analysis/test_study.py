@@ -11,6 +11,7 @@ from occlufer.analysis.core.grouping import design, telling_apart
 from occlufer.analysis.core.study import load_study
 from occlufer.analysis.core.trainings import Training
 from occlufer.runs import Run
+from occlufer.settings import DRAWING
 from occlufer.types import RunError
 
 
@@ -134,7 +135,7 @@ def test_runs_under_other_drawings_of_the_occluders_are_kept_apart_and_told(tmp_
     earlier.finish(replace(earlier.summary(), drawing=1))
     later.write_config(later.config() | {"drawing": 2})
     told = [told for told in load_study(folder).warnings if "drawn by different versions" in told]
-    assert "1 run by version 1, 1 run by version 2" in told[0]
+    assert f"1 run by version 1, 1 run by version {DRAWING}" in told[0]
     assert "drawing" in telling_apart(
         [design("mask", Training(run.summary().seed, None), run.config()) for run in (earlier, later)]
     )[0]  # fmt: skip

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from types import SimpleNamespace
 
 import pytest
 from hydra.errors import HydraException
 
 from hydra_plugins.occlufer_launchers import LocalLauncher
-from occlufer.launchers.grid import GridSweeper
+from occlufer.launchers import grid
 
 LAUNCHER = LocalLauncher(gpus=None, gpus_per_job=None, cpus=None, cpus_per_job=1, grace=1)
 
@@ -23,7 +24,8 @@ def composed(batch: list[list[str]], *, refused: str = "") -> list[list[str]]:
             raise HydraException(refused)
 
     options = {"model": ["a", "b"], "occlusion": ["none"]}
-    sweeper = GridSweeper(max_batch_size=None)
+    # Hydra makes its sweeper anew when it looks for plugins, as other tests have it do; ours derives from the last.
+    sweeper = importlib.reload(grid).GridSweeper(max_batch_size=None)
     sweeper.config, sweeper.launcher = {}, LAUNCHER
     sweeper.hydra_context = SimpleNamespace(
         config_loader=SimpleNamespace(
