@@ -230,6 +230,26 @@ def test_mediapipe_says_nothing_and_we_are_heard() -> None:
     assert done.stderr == "['missed: no face', 'wide border', 'wide border']\n"
 
 
+def test_a_warning_of_mediapipe_at_a_later_image_is_held_back(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    detector = LandmarkDetector(settings=DetectorSettings())
+    detector.detect(draw_face(64))
+
+    def warned(image_HWC: object) -> object:
+        os.write(
+            2,
+            b"W0000 00:00:1796019307.087587   10673 runner.cc:1433] Input tensor memory is not aligned\nE0\n",
+        )
+        return found
+
+    found = detector.detect(draw_face(64))
+    monkeypatch.setattr(detector, "_run_cascade", warned)
+    capfd.readouterr()
+    assert detector.detect(draw_face(64)) is found
+    assert capfd.readouterr().err == "E0\n"
+
+
 def test_a_training_after_the_search_is_not_killed() -> None:
     """Lightning writes back, when it ends, the handlers that Python knows of; mediapipe's profiler goes on ticking."""
     done = run_python(

@@ -20,6 +20,7 @@ from occlufer.landmarks.settings import DetectorSettings as DetectorSettings
 from occlufer.landmarks.settings import Stage as Stage
 from occlufer.landmarks.topology import FACE_OVAL, mirrored
 from occlufer.landmarks.turned import DOUBTED, SURER, Turns, leans, one_face
+from occlufer.quiet import GREETINGS, quiet_native_code
 from occlufer.types import FloatArray, LandmarkError, UInt8Array
 
 MISSED_TOO_SMALL = "missed: too small"
@@ -89,7 +90,9 @@ class LandmarkDetector:
                 "This LandmarkDetector was made in another process, and mediapipe hangs after a fork. Find "
                 "landmarks before the workers start (`occlufer prepare`), or make the detector in the worker."
             )
-        with self._lock:
+        # Some warnings of mediapipe come at any image. In the main thread only: others would wait for one another.
+        here = threading.current_thread() is threading.main_thread()
+        with self._lock, quiet_native_code(GREETINGS) if here else contextlib.nullcontext():
             yield
 
     def _unless_turned(self, image_HWC: UInt8Array, found: Detection) -> Detection:
