@@ -46,10 +46,10 @@ def draw(root: str, cache: str, file: Path) -> None:
     """Write the PublicTest faces with landmarks under each condition, uint8 (N, 48, 48, 3), and their labels' names."""
     import shipped
     from occlufer.building import build
-    from occlufer.data.datamodule import usable_faces
     from occlufer.data.rendered import FaceRenderer
+    from occlufer.data.usable import usable_faces
     from occlufer.data.view import FullImage
-    from occlufer.tasks.assemble import make_faces, prepare_landmarks
+    from occlufer.tasks.faces import make_faces, prepare_landmarks
     from occlufer.types import EXPRESSIONS
 
     options = shipped.parser().parse_args(["--root", root, "--cache", cache])

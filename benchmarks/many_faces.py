@@ -24,7 +24,8 @@ from occlufer.landmarks.cache import LandmarkCache
 from occlufer.landmarks.records import CacheRecord
 from occlufer.notebook import settings
 from occlufer.synthesis.faces import draw_face
-from occlufer.tasks.assemble import make_datamodule, make_faces, prepare_landmarks
+from occlufer.tasks.assemble import make_datamodule
+from occlufer.tasks.faces import make_faces, prepare_landmarks
 from occlufer.types import EXPRESSIONS
 
 _BATCH = 5_000

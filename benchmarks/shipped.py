@@ -52,10 +52,10 @@ def parser() -> argparse.ArgumentParser:
 def measure(options: argparse.Namespace) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The two tables: `scores` by condition, flip and part of the faces; recall by condition and expression."""
     from occlufer.building import build
-    from occlufer.data.datamodule import usable_faces
     from occlufer.data.rendered import FaceRenderer
+    from occlufer.data.usable import usable_faces
     from occlufer.inference.predictor import open_network
-    from occlufer.tasks.assemble import make_faces, prepare_landmarks
+    from occlufer.tasks.faces import make_faces, prepare_landmarks
 
     network = open_network(options.network)
     settings, occluders = composed(options)
@@ -129,7 +129,7 @@ def _score(probabilities_NK: FloatArray, labels_N: IntArray) -> dict[str, Any]:
 def _near_duplicates(faces: Any, options: argparse.Namespace) -> BoolArray:
     """For each face, whether a training face is nearly the same picture; bool (len(faces),)."""
     from occlufer.datasets.near_duplicates import find_near_duplicates, pairs_path, read_pairs
-    from occlufer.tasks.assemble import NEAR_DUPLICATES
+    from occlufer.tasks.faces import NEAR_DUPLICATES
 
     pairs = read_pairs(pairs_path(Path(options.cache).expanduser() / NEAR_DUPLICATES, faces))
     if pairs is None:

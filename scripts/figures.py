@@ -18,7 +18,7 @@ from occlufer.building import build, plain
 from occlufer.data.rendered import FaceRenderer
 from occlufer.data.sheets import contact_sheet
 from occlufer.settings import conf_folder
-from occlufer.tasks.assemble import prepare_landmarks
+from occlufer.tasks.faces import prepare_landmarks
 from occlufer.types import EXPRESSIONS, UInt8Array, seeded_rng
 
 OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "images" / "conditions.png"

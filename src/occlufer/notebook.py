@@ -16,7 +16,8 @@ from occlufer.landmarks.detector import DetectorSettings, LandmarkDetector
 from occlufer.occlusion.base import Occluder
 from occlufer.runs import Run
 from occlufer.settings import run_folder
-from occlufer.tasks.assemble import make_datamodule, make_faces, prepare_landmarks
+from occlufer.tasks.assemble import make_datamodule
+from occlufer.tasks.faces import make_faces, prepare_landmarks
 from occlufer.tasks.train import train as _train
 from occlufer.types import EXPRESSIONS, ConfigError, FloatArray, UInt8Array
 

@@ -108,10 +108,10 @@ def evaluate_words(inputs: list[str], run: Run, *words: str) -> list[str]:
     ],
 )
 def test_settings_are_refused_before_any_work(run_command, tmp_path, word, message):
-    """The dataset is not even looked at: it is missing."""
+    """The dataset is not even looked into: its folder is empty."""
     words = [
         "dataset=fer2013",
-        f"dataset.root={tmp_path / 'nowhere'}",
+        f"dataset.root={tmp_path}",
         *ONE_EPOCH,
         f"paths.outputs={tmp_path / 'o'}",
     ]
@@ -204,6 +204,40 @@ def test_a_root_that_is_none(run_command, tmp_path, dataset, root, message):
     given = root if root == "''" else str(tmp_path / root)
     with pytest.raises(DatasetError, match=message):
         run_command("prepare", [f"dataset={dataset}", f"dataset.root={given}", f"paths.outputs={tmp_path}"])
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("train", ["dataset=fer2013", "dataset.root=nowhere"]),
+        ("train", ["dataset=fer2013"]),
+        ("train", ["dataset=table", "dataset.table=nowhere.csv", "dataset.root=."]),
+        ("augment", ["dataset=fer2013", "dataset.root=nowhere", "method=frontal", "output=more"]),
+        ("preview", ["dataset=image_folder", "dataset.root=."]),
+        ("prepare", ["dataset=image_folder", "dataset.root=."]),
+    ],
+)
+def test_data_that_are_not_there_are_told_before_torch_is_loaded(tmp_path, command, words):
+    """Torch, which cannot be imported here, and what comes with it take ten seconds of a processor."""
+    code = "import sys; sys.modules['torch'] = None; from occlufer.cli import main; main()"
+    asked = [sys.executable, "-c", code, command, *words]
+    answer = subprocess.run(asked, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("Error: ")
+    assert "dataset." in answer.stderr
+    assert "torch" not in answer.stderr
+
+
+def test_a_finished_run_is_skipped_where_its_faces_are_gone(run_command, inputs, outputs, run):
+    (root,) = (Path(word.partition("=")[2]) for word in inputs if word.startswith("dataset.root="))
+    away = root.rename(root.with_name("away"))
+    try:
+        command = [sys.executable, "-m", "occlufer.cli", "train", *train_words(inputs, outputs)]
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    finally:
+        away.rename(root)
+    assert answer.returncode == 0, answer.stderr
+    assert f"{run.name} is finished already" in answer.stderr
 
 
 def no_face_of(expression: str, split: str) -> Callable[[Path], None]:

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from fakes import MemoryFaces, fill_cache, frontal_landmarks
-from occlufer.data.datamodule import FaceDataModule, LoaderSettings, left_out_notes, usable_faces
+from occlufer.data.datamodule import FaceDataModule, LoaderSettings
 from occlufer.data.image_format import ImageFormat
 from occlufer.data.transforms import Augmentation
+from occlufer.data.usable import left_out_notes, usable_faces
 from occlufer.data.view import FullImage
 from occlufer.landmarks.cache import LandmarkCache
 from occlufer.landmarks.records import CacheRecord

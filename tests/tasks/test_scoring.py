@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 
 from fakes import MemoryFaces, fill_cache
-from occlufer.data.datamodule import FaceDataModule, LoaderSettings, left_out_notes
+from occlufer.data.datamodule import FaceDataModule, LoaderSettings
 from occlufer.data.image_format import ImageFormat
 from occlufer.data.transforms import Augmentation
+from occlufer.data.usable import left_out_notes
 from occlufer.data.view import FullImage
 from occlufer.landmarks.cache import LandmarkCache
 from occlufer.occlusion.mask import FaceMask

@@ -5,7 +5,7 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from occlufer.commands.app import command, settings_of
-from occlufer.commands.checks import check_augment
+from occlufer.commands.checks import check_augment, check_dataset
 
 
 @command("augment")
@@ -13,6 +13,7 @@ def main(config: DictConfig) -> None:
     """Write images until each expression has the wanted number of training faces; what is there already stays."""
     settings = settings_of(config)
     check_augment(settings)
+    check_dataset(settings)
     from occlufer.tasks.augment import augment
 
     augment(settings)

@@ -13,12 +13,14 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig
 
+from occlufer.building import build
 from occlufer.commands.app import condition_configs, settings_of
 from occlufer.settings import DRAWING, Protocol, conf_folder
 from occlufer.types import ConfigError, unknown_name
 
 _ADDED = {"condition_occluders", "drawing", "extra_digest"}  # by `training_settings`
 _MOST_SEED = 2**32 - 1  # numpy's and Lightning's bound
+_PLACES = ("root", "table", "votes", "occlusions")  # what a dataset is read from
 _MOST_SIDE = 4096  # pixels; a batch of larger images fits no machine
 
 
@@ -133,6 +135,14 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def check_dataset(settings: Mapping[str, Any]) -> None:
+    """Let a dataset whose folder or list is not there refuse itself before the seconds that torch takes to load."""
+    node = dict(settings["dataset"])
+    given = [node[name] for name in _PLACES if name in node]
+    if node.get("root", "") is None or any(not Path(path).expanduser().exists() for path in given if path):
+        build({name: value for name, value in node.items() if name not in ("crop", "extra")})
+
+
 def check_folders(settings: Mapping[str, Any]) -> None:
     """`paths.outputs` and `paths.cache` must be paths; raises `ConfigError`."""
     for name in ("outputs", "cache"):
@@ -166,7 +176,7 @@ def _check_size(name: str, value: object) -> None:
 def anchored(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings with absolute paths in the dataset: a run is evaluated from other folders than it was trained in."""
     dataset = dict(_group(settings, "dataset"))
-    for name in ("root", "table", "extra", "votes", "occlusions"):
+    for name in (*_PLACES, "extra"):
         path = dataset.get(name)
         if isinstance(path, str) and path:
             dataset[name] = str(Path(path).expanduser().absolute())

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from occlufer.building import plain
 from occlufer.commands.app import command, condition_configs
-from occlufer.commands.checks import check_folders
+from occlufer.commands.checks import check_dataset, check_folders
 from occlufer.runs import Run
 from occlufer.types import ConfigError, RunError
 
@@ -42,6 +42,8 @@ def main(config: DictConfig) -> None:
         raise ConfigError(
             "view= goes with dataset=: a run's own test faces are seen as it was trained to see them."
         )
+    if given.get("dataset"):
+        check_dataset(given)
     from occlufer.tasks.evaluate import evaluate
 
     evaluate(run, given, asked)

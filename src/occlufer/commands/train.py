@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from occlufer.commands.app import command
-from occlufer.commands.checks import check_train, training_settings
+from occlufer.commands.checks import check_dataset, check_train, training_settings
+from occlufer.runs import Run
+from occlufer.settings import run_folder
 
 
 @command("train")
@@ -21,6 +25,9 @@ def main(config: DictConfig) -> float:
     """
     settings = training_settings(config)
     check_train(settings)
+    # A sweep's jobs record why they failed, which takes the task; a finished run needs its faces no more.
+    if HydraConfig.get().mode == RunMode.RUN and not Run(run_folder(settings)).finished:
+        check_dataset(settings)
     from occlufer.tasks.train import train
 
     return train(settings)

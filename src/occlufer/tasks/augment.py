@@ -17,9 +17,9 @@ from PIL import Image
 from occlufer.analysis.core.words import count
 from occlufer.building import build
 from occlufer.console import out, progress, say, table
-from occlufer.data.datamodule import usable_faces
 from occlufer.data.pairs import OccludedPairs
 from occlufer.data.rendered import FaceRenderer
+from occlufer.data.usable import usable_faces
 from occlufer.data.view import SquareView
 from occlufer.datasets.base import FaceDataset
 from occlufer.datasets.extra import LIST_NAME
@@ -28,7 +28,7 @@ from occlufer.landmarks.cache import LandmarkCache
 from occlufer.landmarks.geometry import head_pose
 from occlufer.restoration.frontal import Frontalizer
 from occlufer.settings import without
-from occlufer.tasks.assemble import make_faces, prepare_landmarks
+from occlufer.tasks.faces import make_faces, prepare_landmarks
 from occlufer.tasks.restoring import quality, restorer, trained_deoccluder
 from occlufer.types import EXPRESSIONS, ConfigError, DatasetError, IntArray, UInt8Array, seeded_rng
 

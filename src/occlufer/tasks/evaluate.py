@@ -10,7 +10,8 @@ import pandas as pd
 
 from occlufer.analysis.core.words import count
 from occlufer.console import out, say
-from occlufer.data.datamodule import FaceDataModule, left_out_notes
+from occlufer.data.datamodule import FaceDataModule
+from occlufer.data.usable import left_out_notes
 from occlufer.files import locked
 from occlufer.inference.description import older
 from occlufer.inference.network import load_network
@@ -19,8 +20,9 @@ from occlufer.occlusion.none import NoOcclusion
 from occlufer.reading import check_size
 from occlufer.runs import Run, RunSummary, refuse_links
 from occlufer.settings import DRAWING
-from occlufer.tasks.assemble import check_data_parts, make_datamodule, make_faces, prepare_landmarks
+from occlufer.tasks.assemble import check_data_parts, make_datamodule
 from occlufer.tasks.explaining import check_explainable, explain, record_attention
+from occlufer.tasks.faces import make_faces, prepare_landmarks
 from occlufer.tasks.scoring import LEFT_BARE, headline, record_samples, record_scores, score
 from occlufer.tasks.trainer import make_tester
 from occlufer.tracking import NoMirror

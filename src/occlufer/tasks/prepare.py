@@ -12,8 +12,8 @@ from PIL import Image
 
 from occlufer.analysis.core.words import count
 from occlufer.console import out, progress, say, table
-from occlufer.data.datamodule import coverage_table, left_out_faces, reasons_left_out, usable_faces
 from occlufer.data.sheets import contact_sheet, fitted
+from occlufer.data.usable import coverage_table, left_out_faces, reasons_left_out, usable_faces
 from occlufer.datasets.base import FaceDataset
 from occlufer.datasets.crops import BOX
 from occlufer.datasets.near_duplicates import (
@@ -25,7 +25,7 @@ from occlufer.datasets.near_duplicates import (
 )
 from occlufer.files import atomic_path, write_text
 from occlufer.landmarks.cache import LandmarkCache
-from occlufer.tasks.assemble import NEAR_DUPLICATES, make_faces, prepare_landmarks
+from occlufer.tasks.faces import NEAR_DUPLICATES, make_faces, prepare_landmarks
 from occlufer.types import ImageError, UInt8Array
 
 _TILE, _COLUMNS, _ROWS = 96, 12, 3  # of the sheet of dropped images: pixels, tiles a row, rows a reason

@@ -13,14 +13,14 @@ from PIL import Image
 from occlufer.analysis.core.words import count
 from occlufer.building import build
 from occlufer.console import out, say
-from occlufer.data.datamodule import usable_faces
 from occlufer.data.rendered import FaceRenderer, RenderedFace
 from occlufer.data.sheets import contact_sheet
+from occlufer.data.usable import usable_faces
 from occlufer.datasets.base import FaceDataset
 from occlufer.files import atomic_path
 from occlufer.occlusion.base import Occluder
 from occlufer.occlusion.none import NoOcclusion
-from occlufer.tasks.assemble import make_faces, prepare_landmarks
+from occlufer.tasks.faces import make_faces, prepare_landmarks
 from occlufer.tasks.placement import score_table
 from occlufer.types import SPLITS, BoolArray, ConfigError, IntArray, UInt8Array, seeded_rng, unknown_name
 

@@ -16,7 +16,8 @@ from hydra.types import RunMode
 
 from occlufer.analysis.core.words import count
 from occlufer.console import err, say
-from occlufer.data.datamodule import FaceDataModule, left_out_notes
+from occlufer.data.datamodule import FaceDataModule
+from occlufer.data.usable import left_out_notes
 from occlufer.environment import environment
 from occlufer.files import clear_leftovers, locked
 from occlufer.inference.network import read_checkpoint

@@ -14,14 +14,8 @@ from occlufer.inference.network import fill, scored_checkpoint
 from occlufer.learning.callbacks import History
 from occlufer.learning.models.weights import unused_weights
 from occlufer.runs import Run
-from occlufer.tasks.assemble import (
-    check_parts,
-    data_advice,
-    make_classifier,
-    make_datamodule,
-    make_faces,
-    prepare_landmarks,
-)
+from occlufer.tasks.assemble import check_parts, data_advice, make_classifier, make_datamodule
+from occlufer.tasks.faces import make_faces, prepare_landmarks
 from occlufer.tasks.loading import loading
 from occlufer.tasks.recording import Recorder, check_sweep, interruption, left_out, open_run, resume_point
 from occlufer.tasks.scoring import (

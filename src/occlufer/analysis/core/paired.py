@@ -57,7 +57,8 @@ def clustered_test(first_N: ArrayLike, second_N: ArrayLike, units_N: ArrayLike) 
     Rust, *Statistics in Medicine* 22, 2003. Every person counts alike. With few people its p is only roughly right.
     """
     change = np.asarray(first_N, dtype=np.float64) - np.asarray(second_N, dtype=np.float64)
-    faces_U = np.bincount(units_N)
-    share_U = np.bincount(units_N, change)[faces_U > 0] / faces_U[faces_U > 0]
+    people_N = np.asarray(units_N)
+    faces_U = np.bincount(people_N)
+    share_U = np.bincount(people_N, change)[faces_U > 0] / faces_U[faces_U > 0]
     squares = float((share_U**2).sum())
     return float(chi2.sf(share_U.sum() ** 2 / squares, 1)) if squares > 0 else 1.0

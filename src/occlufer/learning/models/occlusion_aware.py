@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import final
 
 import torch
-from timm.layers import SelectAdaptivePool2d
 from torch import nn
 
 from occlufer.types import ConfigError
@@ -70,6 +69,8 @@ class OcclusionAware(nn.Module):
 
 def _averages(layer: nn.Module) -> bool:
     """Whether a layer is the mean over a whole map."""
+    from timm.layers import SelectAdaptivePool2d  # here, as trainings of other networks load this module too
+
     if isinstance(layer, SelectAdaptivePool2d):
         return bool(layer.pool_type == "avg")
     return isinstance(layer, nn.AdaptiveAvgPool2d) and layer.output_size in (1, (1, 1))

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
 from safetensors.torch import load as load_safetensors
 from torch import nn
@@ -158,6 +157,8 @@ def _read(path: Path) -> Weights:
 
 def _unwrapped(found: Any, path: Path) -> Weights:
     """The state dict in what torch read, such as a checkpoint of timm or Lightning; the average of weights first."""
+    from timm.models import clean_state_dict  # takes a second to load, which only trainings with weights need
+
     classes = found.get("classes") if isinstance(found, dict) else None
     for name in ("state_dict_ema", "model_ema", "state_dict", "model"):
         if isinstance(found, dict) and isinstance(found.get(name), dict):
@@ -173,7 +174,7 @@ def _unwrapped(found: Any, path: Path) -> Weights:
             f"each. {_SAVE}"
         )
     named = isinstance(classes, list | tuple) and all(isinstance(name, str) for name in classes)
-    return Weights(path, timm.models.clean_state_dict(found), tuple(classes) if classes and named else None)
+    return Weights(path, clean_state_dict(found), tuple(classes) if classes and named else None)
 
 
 def _is_safetensors(content: bytes) -> bool:

@@ -68,8 +68,9 @@ def creases(
     light = np.zeros_like(x)
     for number in range(count):
         if number % 2:  # from a corner of the mask inwards
-            side = rng.choice((-1, 1))
-            at = side * rng.uniform(0.42, 0.62), rng.choice((rng.uniform(0.42, 0.52), rng.uniform(0.68, 0.8)))
+            side = float(rng.choice((-1, 1)))
+            height = rng.choice((rng.uniform(0.42, 0.52), rng.uniform(0.68, 0.8)))
+            at = side * rng.uniform(0.42, 0.62), float(height)
             angle = side * rng.uniform(-0.5, 0.5)
         else:
             at = rng.uniform(-0.5, 0.5), rng.uniform(0.3, 1.1)
