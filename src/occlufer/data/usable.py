@@ -27,7 +27,10 @@ def reasons_left_out(faces: FaceDataset, cache: LandmarkCache) -> NDArray[np.obj
     if faces.covered:
         return np.array([_why_unreadable(faces, index) for index in range(len(faces))], dtype=object)
     digests = [_digest(faces, index) for index in range(len(faces))]
-    known = [index for index, digest in enumerate(digests) if digest is not None and cache.contains(digest)]
+    known = np.array(
+        [index for index, digest in enumerate(digests) if digest is not None and cache.contains(digest)],
+        np.int64,
+    )
     reasons = np.array(
         [_UNREADABLE if digest is None else _NOT_LOOKED_AT for digest in digests], dtype=object
     )
@@ -35,7 +38,7 @@ def reasons_left_out(faces: FaceDataset, cache: LandmarkCache) -> NDArray[np.obj
     reasons[known] = cache.stages(looked_at)[0]
     for places, landmarks_BN3, hw_B2 in cache.found(looked_at):
         inside_B = are_in_image(landmarks_BN3, hw_B2)
-        reasons[np.array(known)[places]] = np.where(inside_B, "", _OUTSIDE).astype(object)
+        reasons[known[places]] = np.where(inside_B, "", _OUTSIDE).astype(object)
     return reasons
 
 

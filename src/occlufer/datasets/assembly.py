@@ -141,7 +141,7 @@ class StoredFaces(FaceDataset):
 
     def content_digest(self, index: int) -> bytes:
         """16 bytes (BLAKE2b) of the stored image; computed at the first call, then remembered."""
-        source = self.manifest.row(index).source
+        source = self.manifest.sources[index]
         digest = self._digests.get(source)
         if digest is None:
             digest = self._digests[source] = self._store.digest(source)

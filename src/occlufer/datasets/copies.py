@@ -89,7 +89,7 @@ def without_copies(
 
 
 def _digests_where_sizes_meet(manifest: Manifest, store: ImageStore) -> dict[Source, bytes]:
-    sources = [manifest.row(index).source for index in range(len(manifest))]
+    sources = manifest.sources.tolist()
     sizes = in_threads(store.size, sources)
     alike = Counter(sizes)
     candidates = [source for source, size in zip(sources, sizes, strict=True) if alike[size] > 1]
@@ -98,8 +98,8 @@ def _digests_where_sizes_meet(manifest: Manifest, store: ImageStore) -> dict[Sou
 
 def _groups(manifest: Manifest, digests: Mapping[Source, bytes]) -> list[Group]:
     rows_of: defaultdict[bytes, list[int]] = defaultdict(list)
-    for row in range(len(manifest)):
-        digest = digests.get(manifest.row(row).source)
+    for row, source in enumerate(manifest.sources):
+        digest = digests.get(source)
         if digest is not None:
             rows_of[digest].append(row)
     return [rows for rows in rows_of.values() if len(rows) > 1]

@@ -44,6 +44,7 @@ class Manifest:
         name: the dataset's name.
         classes: the expressions that the dataset declares, in the order of `EXPRESSIONS`.
         keys: object array (N,) of str.
+        sources: object array (N,), see `ManifestRow.source`.
         labels: int64 (N,), indices into `EXPRESSIONS`.
         splits: object array (N,) of str.
     """
@@ -51,6 +52,7 @@ class Manifest:
     name: str
     classes: tuple[str, ...]
     keys: NDArray[np.object_]
+    sources: NDArray[np.object_]
     labels: IntArray
     splits: NDArray[np.object_]
 
@@ -62,9 +64,9 @@ class Manifest:
         self.keys = frame["key"].to_numpy(dtype=object)
         self.labels = frame["label"].to_numpy(dtype=np.int64)
         self.splits = frame["split"].to_numpy(dtype=object)
-        self._sources = frame["source"].to_numpy(dtype=object)
+        self.sources = frame["source"].to_numpy(dtype=object)
         self._subjects = frame["subject"].to_numpy(dtype=object)
-        for array in (self.keys, self.labels, self.splits):
+        for array in (self.keys, self.sources, self.labels, self.splits):
             array.setflags(write=False)
 
     @classmethod
@@ -115,7 +117,7 @@ class Manifest:
 
     def row(self, index: int) -> ManifestRow:
         """The face at `index` (negative counts from the end); `IndexError` beyond the table."""
-        source = self._sources[index]
+        source = self.sources[index]
         return ManifestRow(
             key=self.keys[index],
             source=source if isinstance(source, str) else int(source),
@@ -162,7 +164,7 @@ class Manifest:
         Manifests with equal digests send the same faces to the same splits. Further columns do not count, and
         the images' bytes are not read.
         """
-        rows = zip(self.keys, self._sources, self.labels.tolist(), self.splits, self._subjects, strict=True)
+        rows = zip(self.keys, self.sources, self.labels.tolist(), self.splits, self._subjects, strict=True)
         text = "\n".join(
             repr((key, str(source), label, split, who)) for key, source, label, split, who in rows
         )
