@@ -54,13 +54,18 @@ class Theme:
     @property
     def colormap(self) -> Colormap:
         """From the paper to a strong colour, for shares 0..1; lightness runs one way, so it survives grey print."""
-        return LinearSegmentedColormap.from_list(f"occlufer_{self.name}", list(self.ramp))
+        return _colormap(self.name, self.ramp)
 
     def text_on(self, share: float) -> str:
         """Ink or paper, whichever has more contrast on the ramp at `share`."""
         red, green, blue, _ = self.colormap(share)
         luminance = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
         return "#101418" if luminance > 0.2 else "#ffffff"
+
+
+@functools.cache  # asked for every number of a matrix, and a quarter of a millisecond in the making
+def _colormap(name: str, ramp: tuple[str, ...]) -> Colormap:
+    return LinearSegmentedColormap.from_list(f"occlufer_{name}", list(ramp))
 
 
 # Okabe & Ito's palette (https://jfly.uni-koeln.de/color/), distinguishable with any colour vision; markers differ too.
