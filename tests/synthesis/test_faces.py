@@ -16,7 +16,6 @@ from occlufer.synthesis.pose import rotation
 from occlufer.synthesis.renderer import render
 from occlufer.synthesis.scene import Scene, draw_scene
 from occlufer.types import EXPRESSIONS, ConfigError, FloatArray, seeded_rng
-from synthetic_sheet import contact_sheet
 
 _SIZE = 96
 _STILL = np.zeros(len(UNIT_NAMES), np.float32)
@@ -187,10 +186,3 @@ def test_neutral_has_only_weak_units() -> None:
 def test_unknown_difficulty_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="Did you mean 'default'"):
         difficulty_named("defautl")
-
-
-def test_contact_sheet_has_a_row_a_person() -> None:
-    sheet = contact_sheet(people=[2, 5], seed=0, difficulty="easy", size=32)
-    assert sheet.shape == (20 + 2 * 32, 7 * 32, 3)
-    face = draw_face(5 * 7 + 3, seed=0, difficulty="easy", size=32)
-    np.testing.assert_array_equal(sheet[52:84, 96:128], face.image_HWC)
