@@ -138,8 +138,9 @@ def _is_number(value: object) -> bool:
 def check_dataset(settings: Mapping[str, Any]) -> None:
     """Let a dataset whose folder or list is not there refuse itself before the seconds that torch takes to load."""
     node = dict(settings["dataset"])
-    given = [node[name] for name in _PLACES if name in node]
-    if node.get("root", "") is None or any(not Path(path).expanduser().exists() for path in given if path):
+    given = [node[name] for name in _PLACES if node.get(name)]
+    there = [isinstance(path, str) and Path(path).expanduser().exists() for path in given]
+    if not all(there) or ("root" in node and not node["root"]):
         build({name: value for name, value in node.items() if name not in ("crop", "extra")})
 
 
