@@ -213,6 +213,7 @@ def test_a_root_that_is_none(run_command, tmp_path, dataset, root, message):
         ("train", ["dataset=fer2013"]),
         ("train", ["dataset=fer2013", "dataset.root=''"]),
         ("train", ["dataset=fer2013", "dataset.root=5"]),
+        ("train", ["dataset=fer2013", f"dataset.root={'long' * 75}"]),
         ("train", ["dataset=table", "dataset.table=nowhere.csv", "dataset.root=."]),
         ("augment", ["dataset=fer2013", "dataset.root=nowhere", "method=frontal", "output=more"]),
         ("preview", ["dataset=image_folder", "dataset.root=."]),

@@ -26,3 +26,12 @@ def test_the_matrix_of_readme_is_that_of_the_results():
         (same,) = (other for name, other in found.items() if name.split(" (`")[0] == head)
         # There each cell has the macro F1 behind its accuracy.
         assert re.findall(r"[\d.]+ ± [\d.]+", same) == re.findall(r"[\d.]+ ± [\d.]+", row), head
+
+
+def test_what_mixed_training_wins_back_is_the_same_in_both():
+    results = (_ROOT / "docs/results.md").read_text(encoding="utf-8")
+    (row,) = re.findall(
+        r"^\| `mixed` \| (\d+) % \((\d+) to (\d+)\) \| (\d+) % \((\d+) to (\d+)\) \|", results, re.M
+    )
+    said = re.findall(r"(\d+) % \((?:95 % interval )?(\d+) to (\d+)\) of what", README)
+    assert [number for share in said for number in share] == list(row)

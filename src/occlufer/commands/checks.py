@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
+import os
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
@@ -139,7 +140,8 @@ def check_dataset(settings: Mapping[str, Any]) -> None:
     """Let a dataset whose folder or list is not there refuse itself before the seconds that torch takes to load."""
     node = dict(settings["dataset"])
     given = [node[name] for name in _PLACES if node.get(name)]
-    there = [isinstance(path, str) and Path(path).expanduser().exists() for path in given]
+    # os.path's: a name that is too long, or of a folder that may not be entered, is not there either.
+    there = [isinstance(path, str) and os.path.exists(os.path.expanduser(path)) for path in given]  # noqa: PTH110, PTH111
     if not all(there) or ("root" in node and not node["root"]):
         build({name: value for name, value in node.items() if name not in ("crop", "extra")})
 

@@ -25,8 +25,9 @@ def main(config: DictConfig) -> float:
     """
     settings = training_settings(config)
     check_train(settings)
-    # A sweep's jobs record why they failed, which takes the task; a finished run needs its faces no more.
-    if HydraConfig.get().mode == RunMode.RUN and not Run(run_folder(settings)).finished:
+    # A sweep's jobs record why they failed, which takes the task; what is left out or finished needs no faces.
+    alone = HydraConfig.get().mode == RunMode.RUN and settings["retry"] is None
+    if alone and not Run(run_folder(settings)).finished:
         check_dataset(settings)
     from occlufer.tasks.train import train
 
