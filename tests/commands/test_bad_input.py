@@ -358,6 +358,11 @@ def test_evaluate_says_what_is_wrong_with_a_run(run_command, inputs, run, damage
     assert len(str(caught.value)) < 1000
 
 
+def test_evaluate_says_where_moved_faces_are_not(run_command, inputs, run, tmp_path):
+    with pytest.raises(ConfigError, match=r"dataset_root=.*gone does not exist\. Give dataset_root=DIR"):
+        run_command("evaluate", evaluate_words(inputs, run, f"dataset_root={tmp_path / 'gone'}"))
+
+
 LANDMARKS = {"_target_": "occlufer.landmarks.detector.DetectorSettings"}
 
 

@@ -44,6 +44,10 @@ def main(config: DictConfig) -> None:
         )
     if given.get("dataset"):
         check_dataset(given)
+    elif (moved := given["dataset_root"]) is not None and not Path(str(moved)).expanduser().exists():
+        raise ConfigError(
+            f"dataset_root={moved} does not exist. Give dataset_root=DIR, where the run's faces lie now."
+        )
     from occlufer.tasks.evaluate import evaluate
 
     evaluate(run, given, asked)
