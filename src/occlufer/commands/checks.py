@@ -140,10 +140,13 @@ def check_dataset(settings: Mapping[str, Any]) -> None:
     """Let a dataset whose folder or list is not there refuse itself before the seconds that torch takes to load."""
     node = dict(settings["dataset"])
     given = [node[name] for name in _PLACES if node.get(name)]
-    # os.path's: a name that is too long, or of a folder that may not be entered, is not there either.
-    there = [isinstance(path, str) and os.path.exists(os.path.expanduser(path)) for path in given]  # noqa: PTH110, PTH111
-    if not all(there) or ("root" in node and not node["root"]):
+    if not all(map(is_there, given)) or ("root" in node and not node["root"]):
         build({name: value for name, value in node.items() if name not in ("crop", "extra")})
+
+
+def is_there(path: object) -> bool:
+    """Whether it names a file or folder; one whose name is too long, or that may not be looked for, is not there."""
+    return isinstance(path, str) and os.path.exists(os.path.expanduser(path))  # noqa: PTH110, PTH111
 
 
 def check_folders(settings: Mapping[str, Any]) -> None:

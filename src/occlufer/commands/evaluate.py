@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from occlufer.building import plain
 from occlufer.commands.app import command, condition_configs
-from occlufer.commands.checks import check_dataset, check_folders
+from occlufer.commands.checks import check_dataset, check_folders, is_there
 from occlufer.runs import Run
 from occlufer.types import ConfigError, RunError
 
@@ -44,7 +44,7 @@ def main(config: DictConfig) -> None:
         )
     if given.get("dataset"):
         check_dataset(given)
-    elif (moved := given["dataset_root"]) is not None and not Path(str(moved)).expanduser().exists():
+    elif (moved := given["dataset_root"]) is not None and not is_there(moved):
         raise ConfigError(
             f"dataset_root={moved} does not exist. Give dataset_root=DIR, where the run's faces lie now."
         )
